@@ -1,0 +1,3 @@
+module github.com/limen-gateway/limen/test
+
+go 1.26.0
