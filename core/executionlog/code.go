@@ -1,0 +1,124 @@
+package executionlog
+
+// Code says what a phase found. Its sentence is a template: {1} to {4} are the values, {n} the number.
+type Code uint8
+
+// What phases find. Codes marked as causes explain a failure and become the first line of its explanation.
+const (
+	Received Code = iota + 1
+	APIFound
+	StageFound
+	CanaryChosen
+	RouteMatched
+	PhasePassed
+	RequestMapped
+	BackendCalled
+	BackendAnswered
+	FunctionCalled
+	FunctionAnswered
+	MockAnswered
+	ResponseSelected
+	ResponseMapped
+	Answered
+
+	BadRequest
+	TooLarge
+	UnknownHost
+	UnknownAPI
+	UnknownStage
+	NotDeployed
+	StageUnusable
+	MissingStage
+	EndpointDisabled
+	WrongPath
+	WrongMethod
+	NotSupported
+	UnsupportedMediaType
+	MappingForbidden
+	InvalidEndpoint
+	BackendUnreachable
+	BackendTimeout
+	BackendMalformed
+	BackendTooLarge
+	FunctionFailed
+	FunctionMissing
+	FunctionForbidden
+	FunctionThrottled
+	FunctionUnavailable
+	MalformedResult
+	MockStatus
+	NoIntegrationResponse
+	NoMethodResponse
+	TemplateFailed
+	NotBase64
+	Draining
+	Panicked
+	Failed
+)
+
+type sentence struct {
+	text  string
+	cause bool
+}
+
+var sentences = [...]sentence{
+	Received:         {text: "{1} {2} over {3} from {4}"},
+	APIFound:         {text: "{1} names API {2}"},
+	StageFound:       {text: "stage {1} serves deployment {2}"},
+	CanaryChosen:     {text: "the canary of stage {1} was chosen, deployment {2}"},
+	RouteMatched:     {text: "{1} {2} matches method {3} of resource {4}"},
+	PhasePassed:      {text: "passed {1}"},
+	RequestMapped:    {text: "request made from {1}"},
+	BackendCalled:    {text: "{1} {2}"},
+	BackendAnswered:  {text: "{1} answered {2} after {n} µs"},
+	FunctionCalled:   {text: "function {1} invoked"},
+	FunctionAnswered: {text: "function {1} answered after {n} µs with status {2}"},
+	MockAnswered:     {text: "mock integration gave status {n}"},
+	ResponseSelected: {text: "integration response {n} was selected by {1}"},
+	ResponseMapped:   {text: "response made from {1}"},
+	Answered:         {text: "{1} with status {n}: {2}"},
+
+	BadRequest:            {"The request is not well formed: {1}.", true},
+	TooLarge:              {"The request is too large: {1}.", true},
+	UnknownHost:           {"Unknown host: {1} is neither the host of an API nor a custom domain of this gateway.", true},
+	UnknownAPI:            {"Unknown API: no API with the id {1} is published on this gateway.", true},
+	UnknownStage:          {"Unknown stage: API {1} has no stage named {2}; its stages are: {3}.", true},
+	NotDeployed:           {"Not deployed: API {1} exists, but no deployment of it is published on a stage; create a deployment.", true},
+	StageUnusable:         {"Stage {2} of API {1} cannot be served, because its deployment does not compile: {3}.", true},
+	MissingStage:          {"The path names no stage: requests to the default endpoint begin with a stage, as in /{2}/…; the path was {1}.", true},
+	EndpointDisabled:      {"The default endpoint of API {1} is disabled; use its custom domain.", true},
+	WrongPath:             {"Wrong path: no resource of API {1}, stage {2} matches {3}.", true},
+	WrongMethod:           {"Wrong method: {1} exists, but not for {2}; the methods there are: {3}.", true},
+	NotSupported:          {"The method needs {1}, which this gateway does not serve yet; it is refused rather than left open.", true},
+	UnsupportedMediaType:  {"Unsupported media type: no request template for {1}, and passthrough behavior is {2}.", true},
+	MappingForbidden:      {"The integration maps the header {1}, which may not be mapped for type {2}.", true},
+	InvalidEndpoint:       {"Invalid endpoint address: the integration URI became {1}: {2}.", true},
+	BackendUnreachable:    {"Backend unreachable: {1}: {2}.", true},
+	BackendTimeout:        {"Backend time-out: {1} did not answer within {n} ms.", true},
+	BackendMalformed:      {"The backend {1} did not answer with valid HTTP: {2}.", true},
+	BackendTooLarge:       {"The backend {1} answered with more than {n} bytes.", true},
+	FunctionFailed:        {"The function {1} failed: {2}: {3}.", true},
+	FunctionMissing:       {"Function missing: {1} is not a function this gateway can reach: {2}.", true},
+	FunctionForbidden:     {"No permission to invoke function {1}: {2}.", true},
+	FunctionThrottled:     {"The function {1} is throttled: {2}.", true},
+	FunctionUnavailable:   {"The function {1} could not be invoked: {2}.", true},
+	MalformedResult:       {"Malformed function result: {1} returned {2}.", true},
+	MockStatus:            {"The mock integration gave no status: its template must yield an integer statusCode, but {1}.", true},
+	NoIntegrationResponse: {"Integration response missing: the integration answered {1}, which no selection pattern matches, and there is no default integration response.", true},
+	NoMethodResponse:      {"Method response missing: integration response {1} was selected, but the method declares no response {1}.", true},
+	TemplateFailed:        {"A mapping template failed in the {1}: {2}.", true},
+	NotBase64:             {"The body could not be decoded from base64 in the {1}.", true},
+	Draining:              {"This edge is shutting down.", true},
+	Panicked:              {"A defect of the gateway: {1}.", true},
+	Failed:                {"The request failed in phase {1}: {2}.", true},
+}
+
+// IsCause reports whether the code explains a failure.
+func (c Code) IsCause() bool { return int(c) < len(sentences) && sentences[c].cause }
+
+func (c Code) text() string {
+	if int(c) < len(sentences) {
+		return sentences[c].text
+	}
+	return ""
+}
