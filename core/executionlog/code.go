@@ -81,7 +81,7 @@ var sentences = [...]sentence{
 	BadRequest:            {"The request is not well formed: {1}.", true},
 	TooLarge:              {"The request is too large: {1}.", true},
 	UnknownHost:           {"Unknown host: {1} is neither the host of an API nor a custom domain of this gateway.", true},
-	UnknownAPI:            {"Unknown API: no API with the id {1} is published on this gateway.", true},
+	UnknownAPI:            {"Unknown API: no API with the id {1} is published on this gateway; it does not exist, or was never deployed to a stage.", true},
 	UnknownStage:          {"Unknown stage: API {1} has no stage named {2}; its stages are: {3}.", true},
 	NotDeployed:           {"Not deployed: API {1} exists, but no deployment of it is published on a stage; create a deployment.", true},
 	StageUnusable:         {"Stage {2} of API {1} cannot be served, because its deployment does not compile: {3}.", true},

@@ -29,7 +29,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{"wrong path", PhaseRoute, WrongPath, 0, []string{"a1", "prod", "/x"}, "Wrong path: no resource of API a1, stage prod matches /x."},
 		{"wrong method names the verbs", PhaseRoute, WrongMethod, 0, []string{"/pets", "POST", "GET, PUT"}, "Wrong method: /pets exists, but not for POST; the methods there are: GET, PUT."},
-		{"unknown API", PhaseAPI, UnknownAPI, 0, []string{"zz"}, "Unknown API: no API with the id zz is published on this gateway."},
+		{"unknown API", PhaseAPI, UnknownAPI, 0, []string{"zz"}, "Unknown API: no API with the id zz is published on this gateway; it does not exist, or was never deployed to a stage."},
 		{"unknown stage", PhaseStage, UnknownStage, 0, []string{"a1", "dev", "prod"}, "Unknown stage: API a1 has no stage named dev; its stages are: prod."},
 		{"not deployed", PhaseStage, NotDeployed, 0, []string{"a1"}, "Not deployed: API a1 exists, but no deployment of it is published on a stage; create a deployment."},
 		{"unreachable", PhaseIntegration, BackendUnreachable, 0, []string{"http://b:1/", "connection refused"}, "Backend unreachable: http://b:1/: connection refused."},
