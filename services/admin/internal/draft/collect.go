@@ -1,0 +1,77 @@
+package draft
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+const dropTimeout = 5 * time.Second
+
+// Collect removes generations that no head points at and no living writer is writing: what a writer left that died before
+// its flip. It returns how many it removed.
+func (s *Store) Collect(ctx context.Context) (int, error) {
+	res, err := s.client.Get(ctx, Root, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	if err != nil {
+		return 0, fmt.Errorf("collect generations: %w", err)
+	}
+	seen := map[string]bool{}
+	removed := 0
+	for _, kv := range res.Kvs {
+		p, ok := ParseKey(string(kv.Key))
+		if !ok || len(p.Segments) < 3 || p.Segments[0] != Content {
+			continue
+		}
+		scope := Scope{Account: p.Account, Region: p.Region}
+		prefix := scope.Prefix(Content, p.Segments[1], p.Segments[2])
+		if seen[prefix] {
+			continue
+		}
+		seen[prefix] = true
+		gone, err := s.collect(ctx, scope, p.Segments[1], p.Segments[2])
+		if err != nil {
+			return removed, err
+		}
+		if gone {
+			removed++
+		}
+	}
+	return removed, nil
+}
+
+func (s *Store) collect(ctx context.Context, scope Scope, api, generation string) (bool, error) {
+	head := scope.Key(RestAPIs, api)
+	res, err := s.client.Txn(ctx).Then(
+		clientv3.OpGet(head),
+		clientv3.OpGet(marker(api, generation)),
+	).Commit()
+	if err != nil {
+		return false, fmt.Errorf("collect generations: %w", err)
+	}
+	if len(valueOf(res, 1)) > 0 {
+		return false, nil
+	}
+	headRevision := int64(0)
+	if value := valueOf(res, 0); value != nil {
+		r, err := Decode(value, nil)
+		if err != nil {
+			return false, err
+		}
+		if r.Generation == generation {
+			return false, nil
+		}
+		headRevision = res.Responses[0].GetResponseRange().Kvs[0].ModRevision
+	}
+	// The marker is gone for good and the head is as read: nobody can flip to this generation any more.
+	done, err := s.client.Txn(ctx).
+		If(clientv3.Compare(clientv3.ModRevision(head), "=", headRevision),
+			clientv3.Compare(clientv3.CreateRevision(marker(api, generation)), "=", 0)).
+		Then(clientv3.OpDelete(scope.Prefix(Content, api, generation), clientv3.WithPrefix())).
+		Commit()
+	if err != nil {
+		return false, fmt.Errorf("collect generations: %w", err)
+	}
+	return done.Succeeded, nil
+}
