@@ -13,7 +13,7 @@ var errShort = errors.New("executionlog: truncated record")
 
 // Append appends a self-contained copy of the record to dst; Decode reads it back. Long values are cut.
 func (r *Record) Append(dst []byte) []byte {
-	for _, s := range [...]string{r.RequestID, r.ExtendedID, r.Method, r.Path, r.Source, r.API, r.Stage, r.Resource} {
+	for _, s := range [...]string{r.RequestID, r.ExtendedID, r.Method, r.Path, r.Source, r.Account, r.API, r.Stage, r.Resource} {
 		dst = appendString(dst, s)
 	}
 	dst = binary.AppendVarint(dst, r.Start.UnixNano())
@@ -38,7 +38,7 @@ func (r *Record) Append(dst []byte) []byte {
 func (r *Record) Decode(b []byte) error {
 	r.Reset()
 	d := decoder{b: b}
-	for _, s := range [...]*string{&r.RequestID, &r.ExtendedID, &r.Method, &r.Path, &r.Source, &r.API, &r.Stage, &r.Resource} {
+	for _, s := range [...]*string{&r.RequestID, &r.ExtendedID, &r.Method, &r.Path, &r.Source, &r.Account, &r.API, &r.Stage, &r.Resource} {
 		*s = d.string()
 	}
 	r.Start = time.Unix(0, d.varint())
@@ -105,4 +105,19 @@ func (d *decoder) string() string {
 	s := string(d.b[n : n+int(v)])
 	d.b = d.b[n+int(v):]
 	return s
+}
+
+// HasID reports whether a stored record has this request id or extended id, without decoding the rest.
+func HasID(b []byte, id string) bool {
+	for range 2 {
+		n, w := binary.Uvarint(b)
+		if w <= 0 || n > uint64(len(b)-w) {
+			return false
+		}
+		if string(b[w:w+int(n)]) == id {
+			return true
+		}
+		b = b[w+int(n):]
+	}
+	return false
 }

@@ -68,6 +68,7 @@ type Facts struct {
 	Method     string
 	Path       string // as on the wire, without the query string
 	Source     string // address of the peer
+	Account    string
 	API        string
 	Stage      string
 	Resource   string // template of the matched resource

@@ -1,0 +1,105 @@
+package exchange
+
+import (
+	"context"
+	"regexp"
+	"time"
+
+	"github.com/limen-gateway/limen/core/gatewayresponse"
+	"github.com/limen-gateway/limen/core/mapping"
+)
+
+// Phase is one step of the pipeline. An error ends the pipeline; a *gatewayresponse.Error names the answer.
+type Phase func(context.Context, *Exchange) error
+
+// Scope is the stage a request runs in: facts of its API and the live settings of the stage. It is immutable.
+type Scope struct {
+	Account      string
+	Region       string
+	API          string
+	Stage        string
+	DeploymentID string
+	Hash         string // of the deployment's content
+
+	StageVariables   map[string]string
+	BinaryMediaTypes mapping.MediaTypes
+	GatewayResponses *gatewayresponse.Set
+}
+
+// Method is the compiled form of one method of one resource. It is immutable.
+type Method struct {
+	ResourceID    string
+	ResourcePath  string // template
+	HTTPMethod    string // as defined; may be ANY
+	OperationName string
+
+	// Phases are what a request to this method passes, in order.
+	Phases []Phase
+
+	Integration *Integration
+
+	// Responses are the method responses by status code.
+	Responses map[string]*MethodResponse
+}
+
+// MethodResponse is one declared answer of a method.
+type MethodResponse struct {
+	Headers map[string]bool // declared header names
+}
+
+// Type is an integration type.
+type Type string
+
+// The integration types.
+const (
+	HTTP      Type = "HTTP"
+	HTTPProxy Type = "HTTP_PROXY"
+	AWS       Type = "AWS"
+	AWSProxy  Type = "AWS_PROXY"
+	Mock      Type = "MOCK"
+)
+
+// Place is where a mapped parameter goes.
+type Place uint8
+
+// The places.
+const (
+	PlaceHeader Place = iota
+	PlaceQuery
+	PlacePath
+)
+
+// Parameter is one compiled parameter mapping.
+type Parameter struct {
+	Place  Place
+	Name   string
+	Source mapping.Source
+}
+
+// Integration is the compiled integration of a method.
+type Integration struct {
+	Type            Type
+	HTTPMethod      string // "" repeats the client's
+	URI             mapping.URI
+	Parameters      []Parameter // by place and name
+	Templates       *mapping.Templates
+	Passthrough     string
+	ContentHandling string
+	Timeout         time.Duration
+	InsecureTLS     bool
+	Responses       []IntegrationResponse // by status code
+
+	// Forbidden is a header whose mapping makes every call fail (spec/rest.md 4.4); "" when there is none.
+	Forbidden string
+}
+
+// IntegrationResponse is one compiled integration response.
+type IntegrationResponse struct {
+	StatusCode      string
+	Status          int
+	Pattern         *regexp.Regexp // nil: the default
+	PatternText     string
+	Parameters      []Parameter
+	Templates       *mapping.Templates
+	ContentHandling string
+}
