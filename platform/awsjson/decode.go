@@ -162,9 +162,8 @@ func scalarOfText(kind, text string) (protoreflect.Value, error) {
 
 func (d *decoder) body(msg protoreflect.Message, body []byte) *fault.Error {
 	if p := d.op.in.payload; p != nil {
-		if len(body) > 0 {
-			msg.Set(p.field, protoreflect.ValueOfBytes(body))
-		}
+		// A raw body is always there, if empty: an empty message to a connection is a message.
+		msg.Set(p.field, protoreflect.ValueOfBytes(body))
 		return nil
 	}
 	if len(d.op.in.byWire) == 0 || len(bytes.TrimSpace(body)) == 0 {
