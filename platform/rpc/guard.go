@@ -91,7 +91,10 @@ func (s *Server) enter(ctx context.Context, full string, r row) (context.Context
 	if bounds(ctx, r.deadline) {
 		ctx, cancel = context.WithTimeout(ctx, r.deadline)
 	}
-	return context.WithValue(ctx, callerKey{}, role), cancel, nil
+	if ctx.Value(callerKey{}) == nil { // Local has said it already
+		ctx = context.WithValue(ctx, callerKey{}, role)
+	}
+	return ctx, cancel, nil
 }
 
 // bounds reports whether the table's limit comes before the deadline that ctx has.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -37,42 +36,23 @@ func (localAuth) AuthType() string { return "local" }
 func (s *Server) Local(role Role) grpc.ClientConnInterface {
 	addr := &net.UnixAddr{Name: "local", Net: "unix"}
 	p := &peer.Peer{Addr: addr, LocalAddr: addr, AuthInfo: localAuth{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, role}}
-	base := metadata.NewIncomingContext(peer.NewContext(context.Background(), p), metadata.MD{})
+	base := context.WithValue(context.Background(), callerKey{}, role)
+	base = metadata.NewIncomingContext(peer.NewContext(base, p), metadata.MD{})
 	return &local{s, p, base}
 }
 
-// carried is the context of a call on the server's side: values of its own, and the end of the client's.
-type carried struct {
-	context.Context // the values
-	client          context.Context
-}
-
-func (c *carried) Deadline() (time.Time, bool) { return c.client.Deadline() }
-func (c *carried) Done() <-chan struct{}       { return c.client.Done() }
-func (c *carried) Err() error                  { return c.client.Err() }
-
-// AfterFunc spares the context package a goroutine for each context made from this one.
-func (c *carried) AfterFunc(f func()) func() bool { return context.AfterFunc(c.client, f) }
-
 // serverSide makes the server's context of a call. The deadline of the table is in it, and ends the call on the client's
 // side too, as it would for a client made by Dial.
-func (l *local) serverSide(ctx context.Context, m *method, o *callOptions, ts grpc.ServerTransportStream) (context.Context, context.CancelFunc, error) {
+func (l *local) serverSide(ctx context.Context, m *method, o *callOptions, ts grpc.ServerTransportStream) (*callContext, error) {
 	md, err := l.metadata(ctx, m, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	values := l.base
 	if md != nil {
 		values = metadata.NewIncomingContext(values, md)
 	}
-	values = grpc.NewContextWithServerTransportStream(values, ts)
-	c := &carried{values, ctx}
-	if bounds(ctx, m.row.deadline) {
-		sctx, cancel := context.WithTimeout(c, m.row.deadline)
-		return sctx, cancel, nil
-	}
-	sctx, cancel := context.WithCancel(c)
-	return sctx, cancel, nil
+	return newCallContext(grpc.NewContextWithServerTransportStream(values, ts), ctx, m.row.deadline), nil
 }
 
 // metadata is what crosses: what the client attached and what its credentials say.
@@ -134,11 +114,11 @@ func (l *local) Invoke(ctx context.Context, full string, args, reply any, opts .
 }
 
 func (l *local) unary(ctx context.Context, m *method, o *callOptions, ts *transportStream, args, reply any) error {
-	sctx, cancel, err := l.serverSide(ctx, m, o, ts)
+	sctx, err := l.serverSide(ctx, m, o, ts)
 	if err != nil {
 		return err
 	}
-	defer cancel()
+	defer sctx.end()
 	decode := func(into any) error { return copyMessage(into, args) }
 	resp, err := m.unary.Handler(m.srv, sctx, decode, l.server.unary)
 	// Over TCP the client would be gone by now.

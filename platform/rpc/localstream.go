@@ -21,8 +21,7 @@ type localStream struct {
 	desc    *grpc.StreamDesc
 	options callOptions
 	client  context.Context // the client's
-	server  context.Context // ends with the client's, with the deadline, or when the handler has returned
-	cancel  context.CancelFunc
+	server  *callContext    // ends with the client's, with the deadline, or when the handler has returned
 
 	up, down  chan proto.Message // client to server, and back; each holds copies
 	headerOut chan struct{}      // closed when the header has gone out
@@ -49,12 +48,12 @@ func (l *local) NewStream(ctx context.Context, desc *grpc.StreamDesc, full strin
 		headerOut: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.onSend = func() { close(s.headerOut) }
-	s.server, s.cancel, err = l.serverSide(ctx, m, &s.options, s)
+	s.server, err = l.serverSide(ctx, m, &s.options, s)
 	if err != nil {
 		return nil, err
 	}
 	if !l.server.begin(s) {
-		s.cancel()
+		s.server.end()
 		return nil, errStopping
 	}
 	go s.handle(l.server, m)
@@ -94,7 +93,7 @@ func (s *localStream) handle(server *Server, m *method) {
 	}
 	s.flush()
 	close(s.done)
-	s.cancel()
+	s.server.end()
 	s.options.metadata(&s.transportStream)
 	s.options.finish(s.conn, s.result)
 }
@@ -220,7 +219,7 @@ func (c *clientEnd) RecvMsg(m any) error {
 	// The one message is worth nothing until the handler has returned well.
 	select {
 	case <-c.down:
-		c.cancel()
+		c.server.end()
 		return status.Error(codes.Internal, "cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message")
 	case <-c.server.Done():
 	}

@@ -220,6 +220,6 @@ func (s *Server) cancelLocal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for l := range s.local {
-		l.cancel()
+		l.server.end()
 	}
 }
