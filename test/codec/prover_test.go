@@ -66,7 +66,7 @@ func (p *prover) provenRequests(o operation) {
 	full := reflect.New(t)
 	full.Elem().Set(f.full(t, o.name))
 	p.request(o, "every member", full)
-	p.request(o, "only required", reflect.New(t))
+	p.request(o, "only required", newInput(o))
 	for _, path := range pathsOf(t) {
 		p.provenMember(o, path)
 	}
@@ -76,7 +76,7 @@ func (p *prover) provenRequests(o operation) {
 func (p *prover) provenMember(o operation, path path) {
 	t, field := o.input(), path.leaf(o.input())
 	with := func(v reflect.Value) reflect.Value {
-		in := reflect.New(t)
+		in := newInput(o)
 		path.open(in.Elem(), v)
 		return in
 	}
@@ -183,7 +183,7 @@ func send(o operation, in reflect.Value) (reflect.Value, error) {
 var alwaysTyped = map[string]bool{"GetExport": true, "GetSdk": true}
 
 func (p *prover) provenAnswers(o operation) {
-	in, t := reflect.New(o.input()), o.output()
+	in, t := newInput(o), o.output()
 	full := reflect.New(t)
 	full.Elem().Set((&filler{}).full(t, o.name))
 	p.answer(o, in, "every member", full.Elem(), false)

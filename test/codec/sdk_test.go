@@ -68,6 +68,9 @@ func (c *client) operations() []operation {
 func (o operation) input() reflect.Type  { return o.method.Type().In(1).Elem() }
 func (o operation) output() reflect.Type { return o.method.Type().Out(0).Elem() }
 
+// newInput points to an input without members; send fills what the SDK asks for.
+func newInput(o operation) reflect.Value { return reflect.New(o.input()) }
+
 // call sends a pointer to an input and returns a pointer to the output, without its metadata.
 func (o operation) call(in reflect.Value) (reflect.Value, error) {
 	o.client.wire.last = sent{}
