@@ -2,6 +2,7 @@ package draft
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -162,15 +163,15 @@ func (s *Store) CreateTree(ctx context.Context, scope Scope, tree *Tree) (int64,
 func (s *Store) ReplaceTree(ctx context.Context, scope Scope, api string, fn func(*Tree) error) (int64, error) {
 	for range attempts {
 		rev, err := s.tryReplace(ctx, scope, api, fn)
-		if err != errOvertaken {
+		if !errors.Is(err, ErrOvertaken) {
 			return rev, err
 		}
 	}
 	return 0, Busy()
 }
 
-// errOvertaken tells that the head moved while a generation was written.
-var errOvertaken = fmt.Errorf("somebody else changed the API")
+// ErrOvertaken tells that the head moved, or that the id was taken, while a generation was written.
+var ErrOvertaken = errors.New("somebody else changed the API")
 
 func (s *Store) tryReplace(ctx context.Context, scope Scope, api string, fn func(*Tree) error) (int64, error) {
 	before := s.begin(ctx, scope)
@@ -222,7 +223,7 @@ func (s *Store) writeTree(ctx context.Context, scope Scope, tree *Tree, flip fun
 	tx.guardExists(marker(api, generation))
 	rev, ok, err := tx.commit()
 	if err == nil && !ok {
-		err = errOvertaken
+		err = ErrOvertaken
 	}
 	if err != nil {
 		s.drop(prefix, lease.ID)

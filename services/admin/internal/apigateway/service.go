@@ -1,0 +1,185 @@
+// Package apigateway holds the operations of the REST API control plane (API version 2015-07-09), one file for each noun,
+// as the generated gRPC service; the REST face calls the same methods. Behaviour and texts: spec/control-plane.md. An
+// operation that is not here answers Unimplemented by its embedded default.
+package apigateway
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/limen-gateway/limen/core/fault"
+	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
+	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/identity"
+)
+
+// RevisionHeader carries, on answers that changed published state, the revision to wait for.
+const RevisionHeader = "x-limen-revision"
+
+// Service implements the generated service. It is safe for concurrent use.
+type Service struct {
+	adminv1.UnimplementedApiGatewayServer
+	store *draft.Store
+}
+
+// New makes the service on a store.
+func New(store *draft.Store) *Service { return &Service{store: store} }
+
+func scopeOf(ctx context.Context) (draft.Scope, error) {
+	c, err := identity.From(ctx)
+	return draft.Scope{Account: c.Account, Region: c.Region, Actor: c.ARN}, err
+}
+
+// read runs fn over one consistent state of the caller's account.
+func (s *Service) read(ctx context.Context, fn func(*draft.Tx) error) error {
+	scope, err := scopeOf(ctx)
+	if err != nil {
+		return err
+	}
+	return s.store.Read(ctx, scope, fn)
+}
+
+// update runs fn and commits what it wrote.
+func (s *Service) update(ctx context.Context, fn func(*draft.Tx) error) error {
+	scope, err := scopeOf(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.store.Update(ctx, scope, fn)
+	return err
+}
+
+// publish is update for changes that edges follow: the answer carries the revision.
+func (s *Service) publish(ctx context.Context, fn func(*draft.Tx) error) error {
+	scope, err := scopeOf(ctx)
+	if err != nil {
+		return err
+	}
+	rev, err := s.store.Update(ctx, scope, fn)
+	if err != nil {
+		return err
+	}
+	return announce(ctx, rev)
+}
+
+func announce(ctx context.Context, rev int64) error {
+	return grpc.SetHeader(ctx, metadata.Pairs(RevisionHeader, strconv.FormatInt(rev, 10)))
+}
+
+// readAPI runs fn over the draft of an API; missing is the answer when there is none.
+func (s *Service) readAPI(ctx context.Context, id string, missing error, fn func(*draft.API) error) error {
+	return s.read(ctx, func(tx *draft.Tx) error { return withAPI(tx, id, missing, fn) })
+}
+
+// editAPI runs fn over the draft of an API and commits what it wrote.
+func (s *Service) editAPI(ctx context.Context, id string, missing error, fn func(*draft.API) error) error {
+	return s.update(ctx, func(tx *draft.Tx) error { return withAPI(tx, id, missing, fn) })
+}
+
+func withAPI(tx *draft.Tx, id string, missing error, fn func(*draft.API) error) error {
+	a, err := tx.API(id)
+	if err != nil {
+		return err
+	}
+	if a == nil {
+		return missing
+	}
+	return fn(a)
+}
+
+// unknownAPI is the common answer for an API that is not there; calls below /resources/ blame the resource instead.
+func unknownAPI(ctx context.Context, id string) error {
+	c, err := identity.From(ctx)
+	if err != nil {
+		return err
+	}
+	return fault.NotFound("Invalid API identifier specified %s:%s", c.Account, id)
+}
+
+var (
+	unknownResource    = fault.NotFound("Invalid Resource identifier specified")
+	unknownMethod      = fault.NotFound("Invalid Method identifier specified")
+	unknownIntegration = fault.NotFound("Invalid Integration identifier specified")
+	unknownStatus      = fault.NotFound("Invalid Response status code specified")
+)
+
+// orNil turns a fault into an error without the trap of a typed nil.
+func orNil(f *fault.Error) error {
+	if f == nil {
+		return nil
+	}
+	return f
+}
+
+// page bounds of lists: spec/control-plane.md 2.
+const (
+	defaultLimit = 25
+	maxLimit     = 500
+)
+
+// list pages through the nouns below a prefix.
+func list[N proto.Message](tx *draft.Tx, prefix string, position *string, limit *int32, fresh func() N, keep func(N) bool) ([]N, *string, error) {
+	n := defaultLimit
+	if limit != nil {
+		if *limit < 1 {
+			return nil, nil, fault.BadRequest("limit must be between 1 and %d", maxLimit)
+		}
+		n = min(int(*limit), maxLimit)
+	}
+	var failed error
+	entries, next, err := tx.Page(prefix, deref(position), n, func(e draft.Entry) bool {
+		if keep == nil {
+			return true
+		}
+		noun := fresh()
+		if _, err := draft.Decode(e.Value, noun); err != nil {
+			failed = err
+			return false
+		}
+		return keep(noun)
+	})
+	switch {
+	case errors.Is(err, draft.ErrPosition):
+		return nil, nil, fault.BadRequest("Invalid position parameter")
+	case err != nil:
+		return nil, nil, err
+	case failed != nil:
+		return nil, nil, failed
+	}
+	nouns, err := draft.Nouns(entries, fresh)
+	if next == "" {
+		return nouns, nil, err
+	}
+	return nouns, &next, err
+}
+
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// orDefault sets a member that the request left out.
+func orDefault[T any](p **T, v T) {
+	if *p == nil {
+		*p = &v
+	}
+}
+
+func (s *Service) timestamp() *timestamppb.Timestamp { return timestamppb.New(s.store.Now()) }
+
+var empty = &emptypb.Empty{}
+
+// clone copies a noun, so that a refused change leaves it alone.
+func clone[N proto.Message](n N) N { return proto.Clone(n).(N) }
