@@ -94,15 +94,24 @@ func (d *decoder) required(msg protoreflect.Message, s *structure, path string) 
 			}
 			continue
 		}
-		if m.value.kind == "struct" {
-			d.required(msg.Get(m.field).Message(), m.value.structure, name)
+		d.requiredInside(msg.Get(m.field), m.value, name)
+	}
+}
+
+// requiredInside walks to the structures that a value holds.
+func (d *decoder) requiredInside(v protoreflect.Value, t *valueType, path string) {
+	switch t.kind {
+	case "struct":
+		d.required(v.Message(), t.structure, path)
+	case "list":
+		list := v.Message().Get(onlyField(v.Message(), "items")).List()
+		for i := range list.Len() {
+			d.requiredInside(list.Get(i), t.elem, fmt.Sprintf("%s.%d.member", path, i+1))
 		}
-		if m.value.kind == "list" && m.value.elem.kind == "struct" {
-			w, items := wrapped(msg, m.field, "items")
-			list := w.Get(items).List()
-			for i := range list.Len() {
-				d.required(list.Get(i).Message(), m.value.elem.structure, fmt.Sprintf("%s.%d.member", name, i+1))
-			}
+	case "map":
+		entries := v.Message().Get(onlyField(v.Message(), "entries")).Map()
+		for _, k := range entryKeys(entries) {
+			d.requiredInside(entries.Get(protoreflect.ValueOfString(k).MapKey()), t.elem, path+"."+k+".member")
 		}
 	}
 }

@@ -117,9 +117,8 @@ func (d *decoder) queryMap(msg protoreflect.Message, m *member, query url.Values
 		if taken[k] || len(v) == 0 {
 			continue
 		}
-		entries := msg.Mutable(m.field).Message()
-		field := entries.Descriptor().Fields().ByName("entries")
-		entries.Mutable(field).Map().Set(protoreflect.ValueOfString(k).MapKey(), protoreflect.ValueOfString(v[len(v)-1]))
+		entries, field := wrapped(msg, m.field, "entries")
+		entries.Mutable(field).Map().Set(protoreflect.ValueOfString(utf8Text(k)).MapKey(), protoreflect.ValueOfString(utf8Text(v[len(v)-1])))
 	}
 }
 
@@ -130,7 +129,7 @@ func (d *decoder) texts(msg protoreflect.Message, m *member, values []string) *f
 		for _, v := range values {
 			// SDKs repeat the parameter; documents show one comma list (spec/control-plane.md 8.6).
 			for _, part := range strings.Split(v, ",") {
-				list.Mutable(items).List().Append(protoreflect.ValueOfString(part))
+				list.Mutable(items).List().Append(protoreflect.ValueOfString(utf8Text(part)))
 			}
 		}
 		return nil
@@ -144,10 +143,13 @@ func (d *decoder) texts(msg protoreflect.Message, m *member, values []string) *f
 	return nil
 }
 
+// utf8Text replaces bytes that are no text, as the JSON decoder does inside a body: messages hold text only.
+func utf8Text(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+
 func scalarOfText(kind, text string) (protoreflect.Value, error) {
 	switch kind {
 	case "string":
-		return protoreflect.ValueOfString(text), nil
+		return protoreflect.ValueOfString(utf8Text(text)), nil
 	case "bool":
 		return protoreflect.ValueOfBool(strings.EqualFold(text, "true")), nil
 	case "int32":
@@ -234,7 +236,12 @@ func (d *decoder) member(msg protoreflect.Message, m *member, v any, path string
 // wrapped makes the wrapper message of a list or map present and finds its only field.
 func wrapped(msg protoreflect.Message, f protoreflect.FieldDescriptor, name protoreflect.Name) (protoreflect.Message, protoreflect.FieldDescriptor) {
 	w := msg.Mutable(f).Message()
-	return w, w.Descriptor().Fields().ByName(name)
+	return w, onlyField(w, name)
+}
+
+// onlyField finds the field of a wrapper message: items of a list, entries of a map.
+func onlyField(w protoreflect.Message, name protoreflect.Name) protoreflect.FieldDescriptor {
+	return w.Descriptor().Fields().ByName(name)
 }
 
 func (d *decoder) list(w protoreflect.Message, field protoreflect.FieldDescriptor, t *valueType, v any, path string) *fault.Error {
@@ -273,7 +280,7 @@ func (d *decoder) mapping(w protoreflect.Message, field protoreflect.FieldDescri
 		if e == nil {
 			continue
 		}
-		value, err := d.element(entries.NewValue(), t.elem, e, path+"."+k)
+		value, err := d.element(entries.NewValue(), t.elem, e, path+"."+k+".member")
 		if err != nil {
 			return err
 		}
@@ -292,9 +299,9 @@ func (d *decoder) element(fresh protoreflect.Value, t *valueType, v any, path st
 		}
 		return fresh, d.structure(fresh.Message(), t.structure, object, path)
 	case "list":
-		return fresh, d.list(fresh.Message(), fresh.Message().Descriptor().Fields().ByName("items"), t, v, path)
+		return fresh, d.list(fresh.Message(), onlyField(fresh.Message(), "items"), t, v, path)
 	case "map":
-		return fresh, d.mapping(fresh.Message(), fresh.Message().Descriptor().Fields().ByName("entries"), t, v, path)
+		return fresh, d.mapping(fresh.Message(), onlyField(fresh.Message(), "entries"), t, v, path)
 	}
 	return scalarOfJSON(t, v)
 }

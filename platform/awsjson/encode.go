@@ -86,7 +86,7 @@ func appendValue(b []byte, v protoreflect.Value, t *valueType, nullEmpty bool) [
 }
 
 func appendList(b []byte, w protoreflect.Message, t *valueType) []byte {
-	list := w.Get(w.Descriptor().Fields().ByName("items")).List()
+	list := w.Get(onlyField(w, "items")).List()
 	b = append(b, '[')
 	for i := range list.Len() {
 		if i > 0 {
@@ -98,14 +98,9 @@ func appendList(b []byte, w protoreflect.Message, t *valueType) []byte {
 }
 
 func appendMap(b []byte, w protoreflect.Message, t *valueType, nullEmpty bool) []byte {
-	entries := w.Get(w.Descriptor().Fields().ByName("entries")).Map()
-	keys := make([]string, 0, entries.Len())
-	for k := range entries.Range {
-		keys = append(keys, k.String())
-	}
-	sort.Strings(keys)
+	entries := w.Get(onlyField(w, "entries")).Map()
 	b = append(b, '{')
-	for i, k := range keys {
+	for i, k := range entryKeys(entries) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -121,21 +116,52 @@ func appendMap(b []byte, w protoreflect.Message, t *valueType, nullEmpty bool) [
 	return append(b, '}')
 }
 
-// appendDouble prints as Java does: 10000.0, 0.5.
-func appendDouble(b []byte, f float64) []byte {
-	if f == math.Trunc(f) && math.Abs(f) < 1e15 {
-		return strconv.AppendFloat(b, f, 'f', 1, 64)
+// entryKeys are the keys of a map in order.
+func entryKeys(entries protoreflect.Map) []string {
+	keys := make([]string, 0, entries.Len())
+	for k := range entries.Range {
+		keys = append(keys, k.String())
 	}
-	return strconv.AppendFloat(b, f, 'g', -1, 64)
+	sort.Strings(keys)
+	return keys
+}
+
+// appendDouble prints as Java's Double.toString does: 10000.0, 0.5, 1.0E7, 1.0E-4.
+func appendDouble(b []byte, f float64) []byte {
+	switch abs := math.Abs(f); {
+	case math.IsNaN(f):
+		return append(b, `"NaN"`...)
+	case math.IsInf(f, 1):
+		return append(b, `"Infinity"`...)
+	case math.IsInf(f, -1):
+		return append(b, `"-Infinity"`...)
+	case f == 0, abs >= 1e-3 && abs < 1e7:
+		return appendFraction(b, strconv.FormatFloat(f, 'f', -1, 64))
+	}
+	digits, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+	n, _ := strconv.Atoi(exponent)
+	return strconv.AppendInt(append(appendFraction(b, digits), 'E'), int64(n), 10)
+}
+
+// appendFraction gives a number the fraction that Java never leaves out.
+func appendFraction(b []byte, number string) []byte {
+	b = append(b, number...)
+	if !strings.Contains(number, ".") {
+		b = append(b, ".0"...)
+	}
+	return b
 }
 
 // appendTimestamp: v1 takes seconds since 1970 as a number, v2 an ISO 8601 text; swapping them breaks SDKs hard
-// (spec/control-plane.md 3).
+// (spec/control-plane.md 3). Both have milliseconds at most.
 func appendTimestamp(b []byte, t time.Time, format string) []byte {
 	if format == "iso8601" {
 		return appendString(b, t.UTC().Format("2006-01-02T15:04:05.999Z07:00"))
 	}
 	millis := t.UnixMilli()
+	if millis < 0 {
+		b, millis = append(b, '-'), -millis
+	}
 	b = strconv.AppendInt(b, millis/1000, 10)
 	if frac := millis % 1000; frac > 0 {
 		b = append(b, strings.TrimRight(fmt.Sprintf(".%03d", frac), "0")...)

@@ -109,25 +109,27 @@ func number(t *valueType, v any, wrong func() (protoreflect.Value, *fault.Error)
 }
 
 func timestamp(v any, wrong func() (protoreflect.Value, *fault.Error)) (protoreflect.Value, *fault.Error) {
-	var ts time.Time
+	var ts *timestamppb.Timestamp
 	switch v := v.(type) {
 	case json.Number:
 		f, err := v.Float64()
-		if err != nil {
-			return wrong()
+		if err != nil || math.Abs(f) > 1<<40 {
+			return protoreflect.Value{}, fault.Serialization("the timestamp %s is out of range", v)
 		}
-		sec, frac := math.Modf(f)
-		ts = time.Unix(int64(sec), int64(math.Round(frac*1e3))*1e6)
+		ts = timestamppb.New(time.UnixMilli(int64(math.Round(f * 1e3))))
 	case string:
 		parsed, err := time.Parse(time.RFC3339Nano, v)
 		if err != nil {
 			return protoreflect.Value{}, fault.Serialization("%q is not an ISO 8601 timestamp", v)
 		}
-		ts = parsed
+		ts = timestamppb.New(parsed)
 	default:
 		return wrong()
 	}
-	return protoreflect.ValueOfMessage(timestamppb.New(ts).ProtoReflect()), nil
+	if !ts.IsValid() {
+		return protoreflect.Value{}, fault.Serialization("the timestamp %v is out of range", v)
+	}
+	return protoreflect.ValueOfMessage(ts.ProtoReflect()), nil
 }
 
 // javaList prints a JSON array as Java does: [a, b].
