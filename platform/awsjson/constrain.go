@@ -86,7 +86,7 @@ func (d *decoder) required(msg protoreflect.Message, s *structure, path string) 
 	for _, m := range s.members {
 		name := path + "." + m.Wire
 		if m.Place != aws.Body {
-			name = m.Wire
+			name = m.Name // statusCode, although the path says status_code
 		}
 		if !msg.Has(m.field) {
 			if m.Required {

@@ -136,9 +136,9 @@ func (d *decoder) texts(msg protoreflect.Message, m *member, values []string) *f
 	}
 	v, err := scalarOfText(m.value.kind, values[len(values)-1])
 	if err != nil {
-		return fault.Serialization("%s: %v", m.Wire, err)
+		return fault.Serialization("%s: %v", m.Name, err)
 	}
-	d.constrain(m.constraint, v.Interface(), m.Wire)
+	d.constrain(m.constraint, v.Interface(), m.Name)
 	msg.Set(m.field, v)
 	return nil
 }

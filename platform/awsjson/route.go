@@ -40,7 +40,7 @@ func (n *node) child(segment string) *node {
 	return n.literals[segment]
 }
 
-// Match finds the operation of a verb, a path as it stands on the wire and a raw query. The path is split before it is
+// Match finds the operation of a verb, a path as it stands on the wire and a query. The path is split before it is
 // unescaped, since ARNs arrive as one encoded segment (spec/control-plane.md 1.2). labels holds the unescaped values of
 // the template's labels in order. known tells that the path exists, if with other verbs.
 func (t *Table) Match(method, escapedPath string, query url.Values) (op *Operation, labels []string, known bool) {
@@ -71,7 +71,7 @@ func (n *node) find(segments, labels []string) (*node, []string) {
 		}
 		return n, labels
 	}
-	if next := n.literals[segments[0]]; next != nil {
+	if next := n.literals[plain(segments[0])]; next != nil {
 		if found, l := next.find(segments[1:], labels); found != nil {
 			return found, l
 		}
@@ -80,6 +80,14 @@ func (n *node) find(segments, labels []string) (*node, []string) {
 		return nil, nil
 	}
 	return n.label.find(segments[1:], append(labels[:len(labels):len(labels)], segments[0]))
+}
+
+// plain unescapes a segment; one that can not be unescaped stays and matches no literal.
+func plain(segment string) string {
+	if v, err := url.PathUnescape(segment); err == nil {
+		return v
+	}
+	return segment
 }
 
 func (o *Operation) wants(query url.Values) bool {
