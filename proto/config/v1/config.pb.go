@@ -32,8 +32,10 @@ type FollowRequest struct {
 	// Where the follower answers gRPC; empty when it answers none.
 	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	// Position of the follower; empty epoch asks for everything.
-	Epoch         string `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Revision      int64  `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	Epoch    string `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Revision int64  `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Hashes of the contents that the follower holds; they are not sent again.
+	Contents      []string `protobuf:"bytes,6,rep,name=contents,proto3" json:"contents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -101,6 +103,13 @@ func (x *FollowRequest) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *FollowRequest) GetContents() []string {
+	if x != nil {
+		return x.Contents
+	}
+	return nil
 }
 
 type FollowResponse struct {
@@ -700,17 +709,95 @@ func (*ReportResponse) Descriptor() ([]byte, []int) {
 	return file_config_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
+// Follower is what admin keeps of a living follower, under a lease, so that every admin knows how many there are.
+type Follower struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Role          string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	Number        int32                  `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	Address       string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	Report        *ReportRequest         `protobuf:"bytes,5,opt,name=report,proto3" json:"report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Follower) Reset() {
+	*x = Follower{}
+	mi := &file_config_v1_config_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Follower) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Follower) ProtoMessage() {}
+
+func (x *Follower) ProtoReflect() protoreflect.Message {
+	mi := &file_config_v1_config_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Follower.ProtoReflect.Descriptor instead.
+func (*Follower) Descriptor() ([]byte, []int) {
+	return file_config_v1_config_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Follower) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Follower) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Follower) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Follower) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Follower) GetReport() *ReportRequest {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
 var File_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x16config/v1/config.proto\x12\x0flimen.config.v1\x1a\x1asnapshot/v1/snapshot.proto\"\x8b\x01\n" +
+	"\x16config/v1/config.proto\x12\x0flimen.config.v1\x1a\x1asnapshot/v1/snapshot.proto\"\xa7\x01\n" +
 	"\rFollowRequest\x12\x1a\n" +
 	"\bfollower\x18\x01 \x01(\tR\bfollower\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05epoch\x18\x04 \x01(\tR\x05epoch\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\x03R\brevision\"\xc1\x01\n" +
+	"\brevision\x18\x05 \x01(\x03R\brevision\x12\x1a\n" +
+	"\bcontents\x18\x06 \x03(\tR\bcontents\"\xc1\x01\n" +
 	"\x0eFollowResponse\x124\n" +
 	"\awelcome\x18\x01 \x01(\v2\x18.limen.config.v1.WelcomeH\x00R\awelcome\x127\n" +
 	"\bresource\x18\x02 \x01(\v2\x19.limen.config.v1.ResourceH\x00R\bresource\x127\n" +
@@ -748,7 +835,13 @@ const file_config_v1_config_proto_rawDesc = "" +
 	"\x05stage\x18\x04 \x01(\tR\x05stage\x12'\n" +
 	"\x0fdeployment_hash\x18\x05 \x01(\tR\x0edeploymentHash\x12\x14\n" +
 	"\x05error\x18\x06 \x01(\tR\x05error\"\x10\n" +
-	"\x0eReportResponse2\xa0\x01\n" +
+	"\x0eReportResponse\"\x9c\x01\n" +
+	"\bFollower\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x05R\x06number\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x126\n" +
+	"\x06report\x18\x05 \x01(\v2\x1e.limen.config.v1.ReportRequestR\x06report2\xa0\x01\n" +
 	"\x06Config\x12K\n" +
 	"\x06Follow\x12\x1e.limen.config.v1.FollowRequest\x1a\x1f.limen.config.v1.FollowResponse0\x01\x12I\n" +
 	"\x06Report\x12\x1e.limen.config.v1.ReportRequest\x1a\x1f.limen.config.v1.ReportResponseB9Z7github.com/limen-gateway/limen/proto/config/v1;configv1b\x06proto3"
@@ -765,7 +858,7 @@ func file_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_config_v1_config_proto_rawDescData
 }
 
-var file_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_config_v1_config_proto_goTypes = []any{
 	(*FollowRequest)(nil),  // 0: limen.config.v1.FollowRequest
 	(*FollowResponse)(nil), // 1: limen.config.v1.FollowResponse
@@ -776,26 +869,28 @@ var file_config_v1_config_proto_goTypes = []any{
 	(*ReportRequest)(nil),  // 6: limen.config.v1.ReportRequest
 	(*StageReport)(nil),    // 7: limen.config.v1.StageReport
 	(*ReportResponse)(nil), // 8: limen.config.v1.ReportResponse
-	(*v1.Stage)(nil),       // 9: limen.snapshot.v1.Stage
-	(*v1.Function)(nil),    // 10: limen.snapshot.v1.Function
+	(*Follower)(nil),       // 9: limen.config.v1.Follower
+	(*v1.Stage)(nil),       // 10: limen.snapshot.v1.Stage
+	(*v1.Function)(nil),    // 11: limen.snapshot.v1.Function
 }
 var file_config_v1_config_proto_depIdxs = []int32{
 	2,  // 0: limen.config.v1.FollowResponse.welcome:type_name -> limen.config.v1.Welcome
 	4,  // 1: limen.config.v1.FollowResponse.resource:type_name -> limen.config.v1.Resource
 	3,  // 2: limen.config.v1.FollowResponse.position:type_name -> limen.config.v1.Position
-	9,  // 3: limen.config.v1.Resource.stage:type_name -> limen.snapshot.v1.Stage
+	10, // 3: limen.config.v1.Resource.stage:type_name -> limen.snapshot.v1.Stage
 	5,  // 4: limen.config.v1.Resource.content:type_name -> limen.config.v1.Content
-	10, // 5: limen.config.v1.Resource.function:type_name -> limen.snapshot.v1.Function
+	11, // 5: limen.config.v1.Resource.function:type_name -> limen.snapshot.v1.Function
 	7,  // 6: limen.config.v1.ReportRequest.stages:type_name -> limen.config.v1.StageReport
-	0,  // 7: limen.config.v1.Config.Follow:input_type -> limen.config.v1.FollowRequest
-	6,  // 8: limen.config.v1.Config.Report:input_type -> limen.config.v1.ReportRequest
-	1,  // 9: limen.config.v1.Config.Follow:output_type -> limen.config.v1.FollowResponse
-	8,  // 10: limen.config.v1.Config.Report:output_type -> limen.config.v1.ReportResponse
-	9,  // [9:11] is the sub-list for method output_type
-	7,  // [7:9] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	6,  // 7: limen.config.v1.Follower.report:type_name -> limen.config.v1.ReportRequest
+	0,  // 8: limen.config.v1.Config.Follow:input_type -> limen.config.v1.FollowRequest
+	6,  // 9: limen.config.v1.Config.Report:input_type -> limen.config.v1.ReportRequest
+	1,  // 10: limen.config.v1.Config.Follow:output_type -> limen.config.v1.FollowResponse
+	8,  // 11: limen.config.v1.Config.Report:output_type -> limen.config.v1.ReportResponse
+	10, // [10:12] is the sub-list for method output_type
+	8,  // [8:10] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_config_v1_config_proto_init() }
@@ -819,7 +914,7 @@ func file_config_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_config_v1_config_proto_rawDesc), len(file_config_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

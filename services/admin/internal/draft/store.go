@@ -34,6 +34,9 @@ const attempts = 16
 // ErrTooLarge tells that a change does not fit one transaction and must be written as a generation.
 var ErrTooLarge = errors.New("the change does not fit one transaction")
 
+// ErrRetry, returned by a transaction's function, runs it again over a newer state.
+var ErrRetry = errors.New("run the transaction again")
+
 // Store reads and writes etcd. It is safe for concurrent use.
 type Store struct {
 	client *clientv3.Client
@@ -84,7 +87,11 @@ func (s *Store) Read(ctx context.Context, scope Scope, fn func(*Tx) error) error
 func (s *Store) Update(ctx context.Context, scope Scope, fn func(*Tx) error) (int64, error) {
 	for range attempts {
 		tx := s.begin(ctx, scope)
-		if err := fn(tx); err != nil {
+		err := fn(tx)
+		if errors.Is(err, ErrRetry) {
+			continue
+		}
+		if err != nil {
 			return 0, err
 		}
 		rev, ok, err := tx.commit()

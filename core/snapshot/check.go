@@ -1,0 +1,136 @@
+// Package snapshot knows what is published: the frozen content of a deployment and the live settings of a stage. Check
+// reports every problem that keeps a content from being served, and every member an API uses that is not enforced yet
+// (planned.go), so that nothing is ignored in silence.
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
+)
+
+// Problem keeps a deployment from being made. Text is AWS's where AWS has one.
+type Problem struct {
+	// Where names the method, "GET /pets", or is empty for the API as a whole.
+	Where string
+	Text  string
+}
+
+func (p Problem) String() string {
+	if p.Where == "" {
+		return p.Text
+	}
+	return p.Where + ": " + p.Text
+}
+
+// Texts of AWS. spec/control-plane.md 4.5.
+const (
+	noMethods     = "The REST API doesn't contain any methods"
+	noIntegration = "No integration defined for method"
+	noPolicy      = "Private REST API doesn't have a resource policy attached to it"
+)
+
+// Check finds all problems of a content, in the order of its resources.
+func Check(d *snapshotv1.Deployment) []Problem {
+	var out []Problem
+	methods := 0
+	each(d, func(where string, m *apigatewayv1.Method) {
+		methods++
+		out = append(out, checkMethod(where, m)...)
+	})
+	if methods == 0 {
+		out = append(out, Problem{Text: noMethods})
+	}
+	if isPrivate(d.RestApi) && d.RestApi.GetPolicy() == "" {
+		out = append(out, Problem{Text: noPolicy})
+	}
+	return out
+}
+
+// Message is the text of a refusal: AWS's text of the first problem, then, when there is more to say, each on its line.
+func Message(problems []Problem) string {
+	if len(problems) == 1 && problems[0].Where == "" {
+		return problems[0].Text
+	}
+	lines := []string{problems[0].Text}
+	for _, p := range problems {
+		lines = append(lines, p.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// each calls fn for every method, by path and verb.
+func each(d *snapshotv1.Deployment, fn func(where string, m *apigatewayv1.Method)) {
+	for _, r := range d.Resources {
+		methods := r.ResourceMethods.GetEntries()
+		for _, verb := range sortedKeys(methods) {
+			fn(verb+" "+r.GetPath(), methods[verb])
+		}
+	}
+}
+
+func checkMethod(where string, m *apigatewayv1.Method) []Problem {
+	i := m.MethodIntegration
+	if i == nil {
+		return []Problem{{where, noIntegration}}
+	}
+	out := checkTemplates(where, "requestTemplates", i.RequestTemplates)
+	responses := i.IntegrationResponses.GetEntries()
+	for _, status := range sortedKeys(responses) {
+		out = append(out, checkTemplates(where, "responseTemplates of "+status, responses[status].ResponseTemplates)...)
+		out = append(out, checkBodySources(where, "responseParameters of "+status, responses[status].ResponseParameters)...)
+	}
+	return append(out, checkBodySources(where, "requestParameters", i.RequestParameters)...)
+}
+
+// checkTemplates refuses templates that need the template language, until it is built: only text without $ and # is
+// rendered as it stands.
+func checkTemplates(where, member string, templates *apigatewayv1.StringMap) []Problem {
+	var out []Problem
+	for _, contentType := range sortedKeys(templates.GetEntries()) {
+		if line := languageLine(templates.Entries[contentType]); line > 0 {
+			out = append(out, Problem{where, fmt.Sprintf("%s for %s, line %d: the template language is not built yet; only templates without $ and # can be deployed", member, contentType, line)})
+		}
+	}
+	return out
+}
+
+// languageLine is the first line that holds a $ or a #, counted from one; 0 when there is none.
+func languageLine(template string) int {
+	at := strings.IndexAny(template, "$#")
+	if at < 0 {
+		return 0
+	}
+	return 1 + strings.Count(template[:at], "\n")
+}
+
+// checkBodySources refuses sources that read the body, until JSONPath is built.
+func checkBodySources(where, member string, parameters *apigatewayv1.StringMap) []Problem {
+	var out []Problem
+	for _, key := range sortedKeys(parameters.GetEntries()) {
+		source := parameters.Entries[key]
+		for _, body := range []string{"method.request.body", "integration.response.body"} {
+			if strings.HasPrefix(source, body) {
+				out = append(out, Problem{where, fmt.Sprintf("%s %s: mapping from %s is not built yet", member, key, source)})
+			}
+		}
+	}
+	return out
+}
+
+func isPrivate(api *apigatewayv1.RestApi) bool {
+	return slices.Contains(api.GetEndpointConfiguration().GetTypes().GetItems(), "PRIVATE")
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
