@@ -19,6 +19,7 @@ const checkTimeout = 2 * time.Second
 //	/livez     200 while the process can answer at all: restart it when this fails
 //	/startupz  200 once everything has started
 //	/readyz    200 when started, not draining, and every check passes: send no traffic when this fails
+//	/readyz/x  the same with the check x alone, 404 when there is none of that name
 type Health struct {
 	mu       sync.Mutex // guards what follows
 	started  bool
@@ -49,7 +50,15 @@ func (h *Health) set(f func()) {
 // Ready returns nil when the process wants traffic, else why it does not, one reason a line.
 func (h *Health) Ready(ctx context.Context) error {
 	h.mu.Lock()
-	started, draining, checks := h.started, h.draining, maps.Clone(h.checks)
+	checks := maps.Clone(h.checks)
+	h.mu.Unlock()
+	return h.pass(ctx, checks)
+}
+
+// pass asks the given checks, if the process is neither starting nor stopping.
+func (h *Health) pass(ctx context.Context, checks map[string]func(context.Context) error) error {
+	h.mu.Lock()
+	started, draining := h.started, h.draining
 	h.mu.Unlock()
 	switch {
 	case draining:
@@ -71,7 +80,7 @@ func (h *Health) Ready(ctx context.Context) error {
 	return fmt.Errorf("%s", strings.Join(reasons, "\n"))
 }
 
-// Handler serves /livez, /startupz and /readyz.
+// Handler serves /livez, /startupz, /readyz and /readyz/{check}.
 func (h *Health) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
@@ -86,6 +95,17 @@ func (h *Health) Handler() http.Handler {
 		answer(w, nil)
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, h.Ready(r.Context())) })
+	mux.HandleFunc("GET /readyz/{check}", func(w http.ResponseWriter, r *http.Request) {
+		name := r.PathValue("check")
+		h.mu.Lock()
+		check := h.checks[name]
+		h.mu.Unlock()
+		if check == nil {
+			http.Error(w, "there is no check "+name, http.StatusNotFound)
+			return
+		}
+		answer(w, h.pass(r.Context(), map[string]func(context.Context) error{name: check}))
+	})
 	return mux
 }
 

@@ -22,7 +22,7 @@ const (
 func (t *Telemetry) Handler() http.Handler {
 	mux := http.NewServeMux()
 	health := t.Health.Handler()
-	for _, path := range []string{"/livez", "/readyz", "/startupz"} {
+	for _, path := range []string{"/livez", "/readyz", "/readyz/", "/startupz"} {
 		mux.Handle(path, health)
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{}))

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/limen-gateway/limen/cli"
+	"github.com/limen-gateway/limen/platform/durable"
+	"github.com/limen-gateway/limen/platform/rootkeys"
+	"github.com/limen-gateway/limen/platform/run"
+	"github.com/limen-gateway/limen/platform/settings"
+	"github.com/limen-gateway/limen/platform/telemetry"
+	"github.com/limen-gateway/limen/roles"
+)
+
+var (
+	dataDirFlag = cli.Shortcut{Flag: "data-dir", Setting: "data_dir", Help: "the folder where everything that must last is kept (default .limen)"}
+	listenFlag  = cli.Shortcut{Flag: "listen", Setting: "listen", Help: "the one address that is served (default 127.0.0.1:4566)"}
+)
+
+func devCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything in this process",
+		Long: "Run every role in one process on one port, with its data in one folder. Prints the keys and addresses that the\n" +
+			"AWS CLI and SDKs need once it is ready.",
+		Args: cobra.NoArgs,
+	}
+	withSettings(c, []cli.Shortcut{dataDirFlag, listenFlag}, func(begin time.Time, config roles.Config, t *telemetry.Telemetry) ([]run.Named, error) {
+		keys, path, err := roles.RootKeys(config, true)
+		if err != nil {
+			return nil, err
+		}
+		list, address := roles.Dev(config, t)
+		return append(list, started(t, func() {
+			announce(c.OutOrStdout(), config, "http://"+address(), path, keys[0], time.Since(begin))
+		})), nil
+	})
+	return c
+}
+
+func serverCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "server --role ROLE…",
+		Short: "Run some roles of a cluster in this process",
+		Args:  cobra.NoArgs,
+	}
+	names := c.Flags().StringSlice("role", nil, "a role to run: "+strings.Join(roles.Names(), ", "))
+	withSettings(c, []cli.Shortcut{dataDirFlag}, func(begin time.Time, config roles.Config, t *telemetry.Telemetry) ([]run.Named, error) {
+		list, err := roles.Server(config, t, *names...)
+		if err != nil {
+			return nil, err
+		}
+		return append(list, started(t, func() {
+			t.Log.Info("ready", "roles", *names, "took", time.Since(begin), "side_listener", t.Address())
+		})), nil
+	})
+	return c
+}
+
+// withSettings makes c run the services that list makes of its settings, until a signal comes or one of them fails.
+func withSettings(c *cobra.Command, flags []cli.Shortcut, list func(time.Time, roles.Config, *telemetry.Telemetry) ([]run.Named, error)) {
+	load := cli.SettingsFlags(c, flags...)
+	show := c.Flags().Bool("print-settings", false, "print every setting and where it comes from, and end")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		begin := time.Now()
+		var config roles.Config
+		loaded, err := load(&config)
+		if err != nil {
+			return err
+		}
+		if *show {
+			return loaded.Print(c.OutOrStdout())
+		}
+		return serve(c.Context(), begin, config, loaded, list)
+	}
+}
+
+func serve(ctx context.Context, begin time.Time, config roles.Config, loaded *settings.Loaded, list func(time.Time, roles.Config, *telemetry.Telemetry) ([]run.Named, error)) (err error) {
+	t, err := telemetry.New(config.Telemetry, "limen", cli.Version)
+	if err != nil {
+		return err
+	}
+	for _, name := range loaded.Unknown() {
+		t.Log.Warn("unknown setting in the environment", "variable", name)
+	}
+	unlock, err := durable.Lock(config.DataDir)
+	if err != nil {
+		return fmt.Errorf("data_dir (LIMEN_DATA_DIR, --data-dir): %w", err)
+	}
+	defer unlock()
+	services, err := list(begin, config, t)
+	if err != nil {
+		return err
+	}
+	return run.UntilSignal(ctx, t.Log, run.New(t.Log, services...))
+}
+
+// started is the last service of a list: it tells the probes, and whoever waits, that everything runs.
+func started(t *telemetry.Telemetry, announce func()) run.Named {
+	return run.Named{Name: "announce", Service: run.Func(func(ctx context.Context) error {
+		t.Health.Started()
+		announce()
+		<-ctx.Done()
+		t.Health.Drain()
+		return nil
+	})}
+}
+
+// announce prints what a user of dev needs. The last line begins with "limen ready": what waits for dev waits for it.
+func announce(w io.Writer, c roles.Config, url, keyFile string, k rootkeys.Key, took time.Duration) {
+	fmt.Fprintf(w, `AWS_ENDPOINT_URL=%s
+AWS_ACCESS_KEY_ID=%s
+AWS_SECRET_ACCESS_KEY=%s
+AWS_DEFAULT_REGION=%s
+
+# account %s; more keys in %s
+curl %s/readyz
+
+limen ready in %d ms at %s
+`, url, k.AccessKeyID, k.SecretAccessKey, c.Region, k.Account, keyFile, url, took.Milliseconds(), url)
+}

@@ -1,0 +1,170 @@
+// Package roles builds any set of roles in one process. It is the only place that knows them all, and the only one that
+// holds the embedded etcd and NATS.
+//
+// A role is a name (etcd, nats, admin, edge …) and a function that builds its service from the house: the settings and
+// what the roles before it have put there. The function runs when everything before it is ready, so it finds a working
+// etcd client or NATS connection, and never asks whether that is in this process or elsewhere. Dev lists every role for
+// one process, Server the ones that are named; both lists go to platform/run.
+package roles
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/limen-gateway/limen/platform/rootkeys"
+	"github.com/limen-gateway/limen/platform/run"
+	"github.com/limen-gateway/limen/platform/settings"
+	"github.com/limen-gateway/limen/platform/telemetry"
+)
+
+// Config holds the settings of every role.
+type Config struct {
+	DataDir     string           `yaml:"data_dir" default:".limen" help:"the folder where everything that must last is kept"`
+	Listen      string           `yaml:"listen" default:"127.0.0.1:4566" help:"address of the one port of limen dev"`
+	Accounts    []string         `yaml:"accounts" default:"111111111111,222222222222" help:"the accounts that limen dev makes root keys for at first start"`
+	Region      string           `yaml:"region" default:"us-east-1" help:"the region that limen dev prints"`
+	RootKeyFile string           `yaml:"root_access_key_file" env:"LIMEN_ROOT_ACCESS_KEY_FILE" help:"the file of root keys; limen dev makes root-keys in the data folder"`
+	Telemetry   telemetry.Config `yaml:"telemetry"`
+	Etcd        EtcdConfig       `yaml:"etcd"`
+	NATS        NATSConfig       `yaml:"nats"`
+}
+
+// Check tells which setting breaks which rule.
+func (c *Config) Check() error {
+	for _, a := range c.Accounts {
+		if len(a) != 12 || strings.Trim(a, "0123456789") != "" {
+			return settings.Refuse("accounts", "must be 12 digits each, not %q", a)
+		}
+	}
+	return nil
+}
+
+// house is one process: its settings, and what its roles lend each other. A role writes what it lends before it is
+// ready; the roles after it in the list read it.
+type house struct {
+	config    Config
+	telemetry *telemetry.Telemetry
+	etcd      *clientv3.Client // lent by etcd
+	nats      *nats.Conn       // lent by nats
+}
+
+func (h *house) dir(name string) string { return filepath.Join(h.config.DataDir, name) }
+
+// role is one entry of the list of all roles.
+type role struct {
+	name  string
+	build func(h *house) (run.Service, error)
+}
+
+// all lists the roles in starting order.
+func all() []role {
+	return []role{
+		{"etcd", newEtcd},
+		{"nats", newNATS},
+	}
+}
+
+// Names lists the roles of this binary, in starting order.
+func Names() []string {
+	var out []string
+	for _, r := range all() {
+		out = append(out, r.name)
+	}
+	return out
+}
+
+// Dev lists the services of a process that plays every role and answers on one port. address tells, once they are ready,
+// where that is.
+func Dev(c Config, t *telemetry.Telemetry) (services []run.Named, address func() string) {
+	settings.Defaults(&c)
+	h := &house{config: c, telemetry: t}
+	f := newFront(h)
+	return append(h.list(all()), run.Named{Name: "front", Service: f}), func() string { return f.addr }
+}
+
+// Server lists the services of a process that plays the named roles.
+func Server(c Config, t *telemetry.Telemetry, names ...string) ([]run.Named, error) {
+	settings.Defaults(&c)
+	var chosen []role
+	for _, r := range all() {
+		if slices.Contains(names, r.name) {
+			chosen = append(chosen, r)
+		}
+	}
+	for _, n := range names {
+		if !slices.Contains(Names(), n) {
+			return nil, fmt.Errorf("there is no role %q; the roles are %s", n, strings.Join(Names(), ", "))
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no role is named; the roles are %s", strings.Join(Names(), ", "))
+	}
+	h := &house{config: c, telemetry: t}
+	return h.list(chosen), nil
+}
+
+// list puts the telemetry before the roles.
+func (h *house) list(roles []role) []run.Named {
+	list := []run.Named{{Name: "telemetry", Service: h.telemetry}}
+	for _, r := range roles {
+		list = append(list, run.Named{Name: r.name, Service: &lazy{house: h, build: r.build, ready: make(chan struct{})}})
+	}
+	return list
+}
+
+// RootKeys reads the root keys of a process; dev makes a file of them at first start.
+func RootKeys(c Config, dev bool) (keys []rootkeys.Key, path string, err error) {
+	settings.Defaults(&c)
+	path = c.RootKeyFile
+	switch {
+	case path == "" && dev:
+		path = filepath.Join(c.DataDir, "root-keys")
+		keys, err = rootkeys.LoadOrCreate(path, c.Accounts...)
+	case path == "":
+		err = fmt.Errorf("root_access_key_file (LIMEN_ROOT_ACCESS_KEY_FILE) must name the file of root keys")
+	default:
+		keys, err = rootkeys.Load(path)
+	}
+	return keys, path, err
+}
+
+// lazy is a service that is built when it is its turn to start.
+type lazy struct {
+	house *house
+	build func(*house) (run.Service, error)
+	ready chan struct{}
+}
+
+func (l *lazy) Ready() <-chan struct{} { return l.ready }
+
+func (l *lazy) Run(ctx context.Context) error {
+	s, err := l.build(l.house)
+	if err != nil {
+		return err
+	}
+	readier, ok := s.(interface{ Ready() <-chan struct{} })
+	if !ok {
+		close(l.ready)
+		return s.Run(ctx)
+	}
+	ended := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-readier.Ready():
+			close(l.ready)
+		case <-ended:
+		}
+	})
+	err = s.Run(ctx)
+	close(ended)
+	wg.Wait()
+	return err
+}
