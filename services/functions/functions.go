@@ -1,0 +1,110 @@
+// Package functions is the local function host: it runs ordinary Lambda programs as processes and answers the Lambda
+// Invoke form, in process for a gateway beside it and over HTTP for everybody else, the AWS CLI included.
+//
+// A function is a program that speaks the Lambda Runtime API, unmodified, or an HTTP target that takes the Invoke form.
+// Each process serves one invocation at a time in a clean environment; a function grows to its reserved concurrency, and
+// beyond that callers get 429. The host keeps nothing: functions are declared by its Config and by Declare.
+//
+// The surprise: it isolates nothing. A function runs with the rights of this program's user and sees its files; in a
+// cluster the host is a container of its own for that reason. Its HTTP face does not authenticate either.
+package functions
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/limen-gateway/limen/core/arn"
+	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/services/functions/internal/face"
+	"github.com/limen-gateway/limen/services/functions/internal/host"
+	"github.com/limen-gateway/limen/services/functions/internal/pool"
+)
+
+// Function declares a function, Code what runs for one version of it.
+type (
+	Function = pool.Function
+	Code     = pool.Code
+)
+
+// Config says what is hosted. Every zero value is usable.
+type Config struct {
+	Region      string // of short function names, and told to processes; us-east-1
+	Account     string // of functions that name none; empty: they are in every account
+	Dir         string // where the commands of functions are looked for
+	Functions   []Function
+	IdleTimeout time.Duration // after which an unused process ends; 5 minutes
+	InitTimeout time.Duration // from a process's start to its first request for work; 10 s
+}
+
+// Deps is what the host leans on. Every zero value is usable.
+type Deps struct {
+	Log   *slog.Logger
+	NewID func() string // request ids; random UUIDs
+}
+
+// Service is the function host.
+type Service struct {
+	host *host.Host
+	home arn.Function
+}
+
+// New checks a configuration. It starts nothing.
+func New(c Config, d Deps) (*Service, error) {
+	if c.Region == "" {
+		c.Region = "us-east-1"
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = 5 * time.Minute
+	}
+	if c.InitTimeout == 0 {
+		c.InitTimeout = 10 * time.Second
+	}
+	if d.Log == nil {
+		d.Log = slog.Default()
+	}
+	if d.NewID == nil {
+		d.NewID = newID
+	}
+	h := host.New(host.Config{
+		Region: c.Region, Account: c.Account, Dir: c.Dir, IdleTimeout: c.IdleTimeout, InitTimeout: c.InitTimeout, Log: d.Log, NewID: d.NewID,
+	})
+	for _, f := range c.Functions {
+		if err := h.Declare(f); err != nil {
+			return nil, err
+		}
+	}
+	home := arn.Function{Region: c.Region, Account: c.Account}
+	if home.Account == "" {
+		home.Account = "000000000000" // only so that ARNs made of short names are whole
+	}
+	return &Service{host: h, home: home}, nil
+}
+
+// Run takes invocations until the context ends, once; when it returns no process is left.
+func (s *Service) Run(ctx context.Context) error { return s.host.Run(ctx) }
+
+// Ready is closed when invocations are taken.
+func (s *Service) Ready() <-chan struct{} { return s.host.Ready() }
+
+// Declare adds a function, or replaces the one of that name. Invocations under way end as they began.
+func (s *Service) Declare(f Function) error { return s.host.Declare(f) }
+
+// Invoke implements functions.Host of platform/functions.
+func (s *Service) Invoke(ctx context.Context, f arn.Function, payload []byte, o functions.Options) (functions.Result, error) {
+	return s.host.Invoke(ctx, f, payload, o)
+}
+
+// Handler is the HTTP face: POST /2015-03-31/functions/{name}/invocations.
+func (s *Service) Handler() http.Handler { return face.Handler(s.host, s.home) }
+
+// newID makes a random UUID.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
