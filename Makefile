@@ -3,6 +3,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# Every module is built by itself, as whoever imports it would; the workspace is for editors.
+export GOWORK := off
+MODULES := . test tools
+
+# The race detector needs a C compiler.
+RACE := $(if $(shell command -v "$$(go env CC)"),-race)
+TEST := go test -shuffle=on -timeout 15m
+
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -10,6 +18,50 @@ help: ## list the targets
 .PHONY: build
 build: ## build bin/limen
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/limen ./cmd/limen
+
+.PHONY: fmt
+fmt: ## format every Go file
+	gofmt -w $(MODULES)
+
+.PHONY: vet
+vet: ## go vet in every module
+	@for m in $(MODULES); do (cd $$m && go vet ./...); done
+
+.PHONY: lint
+lint: ## staticcheck in every module
+	@for m in $(MODULES); do (cd $$m && go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck ./...); done
+
+.PHONY: layout
+layout: ## the rules of docs/design/architecture.md that a machine can check
+	go test -count=1 .
+
+.PHONY: test
+test: ## all tests, shuffled, with the race detector where a C compiler is
+	@for m in $(MODULES); do (cd $$m && $(TEST) $(RACE) ./...); done
+
+.PHONY: race
+race: ## the product's tests with the race detector, three times over
+	CGO_ENABLED=1 $(TEST) -race -count=3 ./...
+
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz: ## every fuzz test for FUZZTIME each (10s)
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' core platform services | while IFS=: read -r file name; do \
+		go test -run '^$$' -fuzz "^$${name#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; done
+
+.PHONY: bench
+bench: ## every benchmark of the product
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: check
+check: ## format, vet, lint and layout; changes nothing
+	@files=$$(gofmt -l $(MODULES)); test -z "$$files" || { echo "not formatted; run make fmt:"; echo "$$files"; exit 1; }
+	@$(MAKE) --no-print-directory vet lint layout
+
+.PHONY: ci
+ci: ## what CI runs, each step with its seconds
+	@for step in build check test; do \
+		start=$$SECONDS; $(MAKE) --no-print-directory $$step; echo "ci: $$step took $$((SECONDS - start)) s"; done
 
 .PHONY: gen
 gen: ## write generated files anew from proto/aws and the .proto files

@@ -141,7 +141,7 @@ func TestDevNamesThePortInUse(t *testing.T) {
 }
 
 func TestServerRunsNamedRoles(t *testing.T) {
-	_, stderr, code := harness.Run(t, nil, "server", "--role", "egde")
+	_, stderr, code := harness.Run(t, nil, "server", "--role", "egde", "--data-dir", t.TempDir())
 	if code != 1 || !strings.Contains(stderr, `there is no role "egde"`) {
 		t.Errorf("%d, %s", code, stderr)
 	}

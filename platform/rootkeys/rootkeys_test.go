@@ -77,7 +77,7 @@ func TestMissingFile(t *testing.T) {
 
 func TestPrintedKeyHidesItsSecret(t *testing.T) {
 	k := New("111111111111")
-	for _, text := range []string{fmt.Sprint(k), fmt.Sprintf("%v", []Key{k}), fmt.Sprintf("%s", k)} {
+	for _, text := range []string{fmt.Sprint(k), fmt.Sprint([]Key{k}), fmt.Sprintf("%+v", &k)} {
 		if strings.Contains(text, k.SecretAccessKey) {
 			t.Errorf("secret in %s", text)
 		}

@@ -204,15 +204,15 @@ func onLoopback(a net.Addr) bool {
 // stop ends everything, politely at first.
 func (s *Server) stop() {
 	s.health.Shutdown()
-	s.stopped.Store(true)
+	s.mu.Lock()
+	s.stopped.Store(true) // under mu: no stream begins after this, see begin
+	s.mu.Unlock()
 	timer := time.AfterFunc(s.config.StopTimeout, func() {
 		s.cancelLocal()
 		s.grpc.Stop()
 	})
 	defer timer.Stop()
 	s.grpc.GracefulStop()
-	s.mu.Lock() // no stream begins after this: see NewStream
-	s.mu.Unlock()
 	s.ended.Wait()
 }
 
