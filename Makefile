@@ -21,7 +21,7 @@ build: ## build bin/limen
 
 .PHONY: fmt
 fmt: ## format every Go file
-	gofmt -w $(MODULES)
+	gofmt -w .
 
 .PHONY: vet
 vet: ## go vet in every module
@@ -55,7 +55,7 @@ bench: ## every benchmark of the product
 
 .PHONY: check
 check: ## format, vet, lint and layout; changes nothing
-	@files=$$(gofmt -l $(MODULES)); test -z "$$files" || { echo "not formatted; run make fmt:"; echo "$$files"; exit 1; }
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted; run make fmt:"; echo "$$files"; exit 1; }
 	@$(MAKE) --no-print-directory vet lint layout
 
 .PHONY: ci
