@@ -1,0 +1,140 @@
+package deploy
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	configv1 "github.com/limen-gateway/limen/proto/config/v1"
+	"github.com/limen-gateway/limen/services/admin/internal/draft"
+)
+
+// Config answers Follow and Report, and keeps the followers of this admin in etcd. It is safe for concurrent use.
+type Config struct {
+	configv1.UnimplementedConfigServer
+	client *clientv3.Client
+	epoch  string
+	mirror *mirror
+	log    *slog.Logger
+
+	// mu guards followers.
+	mu        sync.Mutex
+	followers map[string]*follower // by role/name, those whose stream this admin serves
+	reported  chan struct{}        // closed, and replaced, with every report and every follower that comes or goes
+}
+
+// NewConfig makes the server; SetEpoch and Run must run for it to answer.
+func NewConfig(store *draft.Store, log *slog.Logger) *Config {
+	return &Config{client: store.Client(), mirror: newMirror(store.Client(), log), log: log,
+		followers: map[string]*follower{}, reported: make(chan struct{})}
+}
+
+// SetEpoch names the history of the store. It comes before Run.
+func (c *Config) SetEpoch(epoch string) { c.epoch = epoch }
+
+// Run follows etcd until ctx ends.
+func (c *Config) Run(ctx context.Context) error { return c.mirror.run(ctx) }
+
+// Ready tells whether the published state was read.
+func (c *Config) Ready() bool { return c.mirror.isReady() }
+
+// Follow streams the published state to one follower.
+func (c *Config) Follow(req *configv1.FollowRequest, stream grpc.ServerStreamingServer[configv1.FollowResponse]) error {
+	if req.Follower == "" || kinds[req.Role] == nil {
+		return status.Error(codes.InvalidArgument, "the request must name its follower and a role that follows something")
+	}
+	ctx := stream.Context()
+	for !c.mirror.isReady() {
+		select {
+		case <-c.mirror.wait():
+		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
+		}
+	}
+	f, err := c.join(ctx, req)
+	if err != nil {
+		return status.Errorf(codes.Unavailable, "register follower: %v", err)
+	}
+	defer c.leave(f)
+	return c.serve(req, stream, f)
+}
+
+func (c *Config) serve(req *configv1.FollowRequest, stream grpc.ServerStreamingServer[configv1.FollowResponse], f *follower) error {
+	ctx := stream.Context()
+	revision := req.Revision
+	if req.Epoch != c.epoch {
+		revision = -1
+	}
+	sent := map[string]bool{}
+	for _, hash := range req.Contents {
+		sent[hash] = true
+	}
+	changes, now, full, wait := c.mirror.since(revision)
+	if err := stream.Send(&configv1.FollowResponse{Event: &configv1.FollowResponse_Welcome{Welcome: &configv1.Welcome{Number: f.number, Full: full}}}); err != nil {
+		return err
+	}
+	for {
+		if err := c.send(stream, req.Role, changes, now, sent); err != nil {
+			return err
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
+		}
+		if changes, now, full, wait = c.mirror.since(now); full {
+			return status.Error(codes.Unavailable, "the state was read anew; follow again")
+		}
+	}
+}
+
+// kinds are what each role follows, by the first segment of a resource's key: nobody gets more than it needs.
+var kinds = map[string][]string{
+	"edge":      {draft.Stages},
+	"functions": {draft.Functions},
+}
+
+func follows(role string, r *configv1.Resource) bool {
+	kind, _, _ := strings.Cut(r.Key, "/")
+	return slices.Contains(kinds[role], kind)
+}
+
+// send sends changes in the order of their revisions, a content before the first stage that publishes it, then the position.
+func (c *Config) send(stream grpc.ServerStreamingServer[configv1.FollowResponse], role string, changes []*configv1.Resource, now int64, sent map[string]bool) error {
+	sort.Slice(changes, func(i, j int) bool { return changes[i].Revision < changes[j].Revision })
+	for _, r := range changes {
+		if !follows(role, r) {
+			continue
+		}
+		if stage := r.GetStage(); stage != nil && !sent[stage.DeploymentHash] {
+			scope := draft.Scope{Account: stage.Account, Region: stage.Region}
+			chunks, err := readChunks(stream.Context(), c.client, scope, stage.ApiId, stage.DeploymentHash)
+			if err != nil {
+				return status.Errorf(codes.Unavailable, "%v", err)
+			}
+			for i, data := range chunks {
+				content := &configv1.Content{Hash: stage.DeploymentHash, Index: int32(i), Total: int32(len(chunks)), Data: data}
+				if err := sendResource(stream, &configv1.Resource{Key: stage.DeploymentHash, Revision: r.Revision, Body: &configv1.Resource_Content{Content: content}}); err != nil {
+					return err
+				}
+			}
+			sent[stage.DeploymentHash] = true
+		}
+		if err := sendResource(stream, r); err != nil {
+			return err
+		}
+	}
+	return stream.Send(&configv1.FollowResponse{Event: &configv1.FollowResponse_Position{Position: &configv1.Position{Epoch: c.epoch, Revision: now}}})
+}
+
+func sendResource(stream grpc.ServerStreamingServer[configv1.FollowResponse], r *configv1.Resource) error {
+	return stream.Send(&configv1.FollowResponse{Event: &configv1.FollowResponse_Resource{Resource: r}})
+}

@@ -1,0 +1,301 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/proto"
+
+	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	configv1 "github.com/limen-gateway/limen/proto/config/v1"
+	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
+	"github.com/limen-gateway/limen/services/admin/internal/draft"
+)
+
+// mirror is the published state as this admin sees it: stages with the hash of their content, and functions, each with
+// its revision. It follows etcd and tells followers that something changed. Contents stay in etcd; a follower's stream
+// reads them when it sends them.
+type mirror struct {
+	client *clientv3.Client
+	log    *slog.Logger
+
+	// mu guards all below.
+	mu          sync.Mutex
+	ready       bool
+	revision    int64
+	resources   map[string]*configv1.Resource
+	deployments map[string]deployed // by the stored key of the deployment
+	stages      map[string]stored   // by the stored key of the stage
+	gone        map[string]int64    // key of a resource → revision of its deletion
+	floor       int64               // deletions up to here are forgotten: older followers start over
+	changed     chan struct{}       // closed, and replaced, with every change
+}
+
+type deployed struct {
+	hash     string
+	revision int64
+}
+
+type stored struct {
+	stage    *apigatewayv1.Stage
+	revision int64
+}
+
+// maxGone is how many deletions are remembered for followers that resume.
+const maxGone = 10_000
+
+// retryDelay is how long the mirror waits before it reads etcd anew.
+const retryDelay = time.Second
+
+func newMirror(client *clientv3.Client, log *slog.Logger) *mirror {
+	m := &mirror{client: client, log: log}
+	m.reset(0)
+	m.changed = make(chan struct{})
+	return m
+}
+
+func (m *mirror) reset(revision int64) {
+	m.revision, m.floor = revision, revision
+	m.resources, m.deployments = map[string]*configv1.Resource{}, map[string]deployed{}
+	m.stages, m.gone = map[string]stored{}, map[string]int64{}
+}
+
+// run follows etcd until ctx ends. What it knows stays served while etcd is away.
+func (m *mirror) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := m.follow(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		m.log.WarnContext(ctx, "configuration store lost", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryDelay):
+		}
+	}
+	return nil
+}
+
+// follow reads the whole state, then watches for changes; it returns when the watch breaks.
+func (m *mirror) follow(ctx context.Context) error {
+	revision, err := m.load(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	watch := m.client.Watch(ctx, draft.Root, clientv3.WithPrefix(), clientv3.WithRev(revision+1), clientv3.WithProgressNotify())
+	for response := range watch {
+		if err := response.Err(); err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		m.apply(response)
+	}
+	return fmt.Errorf("watch ended")
+}
+
+// load reads the keys of the installation, then the records that are published.
+func (m *mirror) load(ctx context.Context) (int64, error) {
+	keys, err := m.client.Get(ctx, draft.Root, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	if err != nil {
+		return 0, fmt.Errorf("read published state: %w", err)
+	}
+	revision := keys.Header.Revision
+	records := map[string]record{}
+	for _, kv := range keys.Kvs {
+		p, ok := draft.ParseKey(string(kv.Key))
+		if !ok || !isPublished(p) {
+			continue
+		}
+		res, err := m.client.Get(ctx, string(kv.Key), clientv3.WithRev(revision))
+		if err != nil {
+			return 0, fmt.Errorf("read published state: %w", err)
+		}
+		if len(res.Kvs) == 1 {
+			records[string(kv.Key)] = record{res.Kvs[0].Value, res.Kvs[0].ModRevision}
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reset(revision)
+	for key, r := range records {
+		m.put(key, r.value, r.revision)
+	}
+	m.ready = true
+	m.announce()
+	return revision, nil
+}
+
+type record struct {
+	value    []byte
+	revision int64
+}
+
+func isPublished(p draft.Parsed) bool {
+	switch p.Segments[0] {
+	case draft.Stages, draft.Deployments:
+		return len(p.Segments) == 3
+	case draft.Functions:
+		return len(p.Segments) == 2
+	}
+	return false
+}
+
+func (m *mirror) apply(response clientv3.WatchResponse) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, event := range response.Events {
+		key := string(event.Kv.Key)
+		if p, ok := draft.ParseKey(key); !ok || !isPublished(p) {
+			continue
+		}
+		if event.Type == clientv3.EventTypeDelete {
+			m.remove(key, event.Kv.ModRevision)
+		} else {
+			m.put(key, event.Kv.Value, event.Kv.ModRevision)
+		}
+	}
+	m.revision = max(m.revision, response.Header.Revision)
+	m.announce()
+}
+
+// announce wakes the followers; the caller holds mu.
+func (m *mirror) announce() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// put takes over a stored record. A record that does not decode is logged and leaves what was there.
+func (m *mirror) put(key string, value []byte, revision int64) {
+	p, _ := draft.ParseKey(key)
+	var err error
+	switch p.Segments[0] {
+	case draft.Deployments:
+		err = m.putDeployment(key, p, value, revision)
+	case draft.Stages:
+		err = m.putStage(key, p, value, revision)
+	case draft.Functions:
+		err = m.putFunction(p, value, revision)
+	}
+	if err != nil {
+		m.log.Error("published record is damaged", "key", key, "error", err)
+	}
+}
+
+func (m *mirror) putDeployment(key string, p draft.Parsed, value []byte, revision int64) error {
+	r, err := draft.Decode(value, nil)
+	if err != nil {
+		return err
+	}
+	if m.deployments[key].hash == r.ContentHash {
+		return nil // a new description changes nothing that is served
+	}
+	m.deployments[key] = deployed{r.ContentHash, revision}
+	for stageKey, s := range m.stages {
+		if sp, _ := draft.ParseKey(stageKey); sp.Region == p.Region && sp.Account == p.Account && sp.Segments[1] == p.Segments[1] && s.stage.GetDeploymentId() == p.Segments[2] {
+			m.publishStage(sp, s, revision)
+		}
+	}
+	return nil
+}
+
+func (m *mirror) putStage(key string, p draft.Parsed, value []byte, revision int64) error {
+	stage := &apigatewayv1.Stage{}
+	if _, err := draft.Decode(value, stage); err != nil {
+		return err
+	}
+	s := stored{stage, revision}
+	m.stages[key] = s
+	m.publishStage(p, s, revision)
+	return nil
+}
+
+// publishStage makes the resource of a stage, once its deployment is known: both come in one transaction, in any order.
+func (m *mirror) publishStage(p draft.Parsed, s stored, revision int64) {
+	scope := draft.Scope{Account: p.Account, Region: p.Region}
+	d, ok := m.deployments[scope.Key(draft.Deployments, p.Segments[1], s.stage.GetDeploymentId())]
+	if !ok {
+		return
+	}
+	m.set(&configv1.Resource{Key: resourceKey(p), Revision: revision, Body: &configv1.Resource_Stage{Stage: &snapshotv1.Stage{
+		Account: p.Account, Region: p.Region, ApiId: p.Segments[1], Stage: s.stage, DeploymentHash: d.hash,
+	}}})
+}
+
+func (m *mirror) putFunction(p draft.Parsed, value []byte, revision int64) error {
+	f := &snapshotv1.Function{}
+	if _, err := draft.Decode(value, f); err != nil {
+		return err
+	}
+	m.set(&configv1.Resource{Key: resourceKey(p), Revision: revision, Body: &configv1.Resource_Function{Function: f}})
+	return nil
+}
+
+// resourceKey is kind/region/account/…, which followers treat as opaque.
+func resourceKey(p draft.Parsed) string {
+	return strings.Join(append([]string{p.Segments[0], p.Region, p.Account}, p.Segments[1:]...), "/")
+}
+
+func (m *mirror) set(r *configv1.Resource) {
+	m.resources[r.Key] = r
+	delete(m.gone, r.Key)
+}
+
+func (m *mirror) remove(key string, revision int64) {
+	p, _ := draft.ParseKey(key)
+	if p.Segments[0] == draft.Deployments {
+		delete(m.deployments, key)
+		return
+	}
+	delete(m.stages, key)
+	name := resourceKey(p)
+	if m.resources[name] == nil {
+		return
+	}
+	delete(m.resources, name)
+	m.gone[name] = revision
+	if len(m.gone) > maxGone {
+		m.gone, m.floor = map[string]int64{}, revision
+	}
+}
+
+// since lists what changed behind a revision; full when the follower must start over. wait is closed with the next change.
+func (m *mirror) since(revision int64) (changes []*configv1.Resource, now int64, full bool, wait <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	full = revision < m.floor || revision > m.revision
+	if full {
+		revision = 0
+	}
+	for _, r := range m.resources {
+		if r.Revision > revision {
+			changes = append(changes, proto.Clone(r).(*configv1.Resource))
+		}
+	}
+	if !full {
+		for key, at := range m.gone {
+			if at > revision {
+				changes = append(changes, &configv1.Resource{Key: key, Revision: at, Deleted: true})
+			}
+		}
+	}
+	return changes, m.revision, full, m.changed
+}
+
+// isReady tells whether the state was read once.
+func (m *mirror) isReady() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ready
+}
+
+func (m *mirror) wait() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
+}

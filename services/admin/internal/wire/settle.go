@@ -1,0 +1,33 @@
+package wire
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+)
+
+const (
+	revisionHeader = "x-limen-revision"
+	// pendingHeader tells that the edge did not serve the change when the answer went out.
+	pendingHeader = "x-limen-pending"
+)
+
+// settle holds an answer that changed published state until the edge serves it, so that in one process a call right after a
+// deployment meets it.
+func (f *Face) settle(ctx context.Context, header http.Header) {
+	text := header[revisionHeader]
+	if f.c.Settled == nil || len(text) == 0 {
+		return
+	}
+	revision, err := strconv.ParseInt(text[0], 10, 64)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	if !f.c.Settled(ctx, revision) {
+		header[pendingHeader] = []string{"1"}
+	}
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
