@@ -34,22 +34,22 @@ func (b *book) add(line string) {
 type part struct {
 	name    string
 	book    *book
-	ready   chan struct{} // nil: ready at once
+	ready   chan struct{} // when the test decides; nil: as soon as it runs
+	began   chan struct{} // closed when it runs
 	fail    chan error    // what arrives here is the result of Run
 	stopErr error         // the result of Run after a stop
 }
 
 func (p *part) Ready() <-chan struct{} {
 	if p.ready == nil {
-		c := make(chan struct{})
-		close(c)
-		return c
+		return p.began
 	}
 	return p.ready
 }
 
 func (p *part) Run(ctx context.Context) error {
 	p.book.add("start " + p.name)
+	close(p.began)
 	select {
 	case <-ctx.Done():
 		p.book.add("stop " + p.name)
@@ -63,6 +63,7 @@ func (p *part) Run(ctx context.Context) error {
 func list(parts ...*part) []Named {
 	var out []Named
 	for _, p := range parts {
+		p.began = make(chan struct{})
 		out = append(out, Named{p.name, p})
 	}
 	return out
@@ -183,7 +184,7 @@ func TestStopReportsErrorsAndPassesStuckServices(t *testing.T) {
 		release := make(chan struct{})
 		one := &part{name: "one", book: b, stopErr: errors.New("flush: disk is full")}
 		stuck := Named{"stuck", Func(func(context.Context) error { <-release; return nil })}
-		g := New(nil, Named{"one", one}, stuck)
+		g := New(nil, append(list(one), stuck)...)
 		g.StopTimeout = time.Second
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)

@@ -1,0 +1,40 @@
+package rpc
+
+import "time"
+
+// House are the rules of every rpc of the house. A test compares them with the generated services, so that an rpc
+// without a row does not pass.
+func House() Tables {
+	followers := []Role{Edge, Authz, Wsconn, Metering, Cache, Functions}
+	return Tables{
+		Deadlines: map[string]time.Duration{
+			// An import writes a whole API.
+			"/limen.admin.v1.ApiGateway/*":              30 * time.Second,
+			"/limen.admin.v1.ApiGatewayV2/*":            30 * time.Second,
+			"/limen.admin.v1.ApiGatewayManagementApi/*": 10 * time.Second,
+			"/limen.admin.v1.Admin/*":                   10 * time.Second,
+			// Wait waits for edges; its request says how long.
+			"/limen.admin.v1.Admin/Wait": 10 * time.Minute,
+
+			"/limen.config.v1.Config/Follow": NoDeadline,
+			"/limen.config.v1.Config/Report": 5 * time.Second,
+
+			"/limen.edge.v1.Edge/Explain": 5 * time.Second,
+		},
+		Callers: map[string][]Role{
+			// The faces of the control plane check signatures and tokens themselves.
+			"/limen.admin.v1.ApiGateway/*":              {Anyone},
+			"/limen.admin.v1.ApiGatewayV2/*":            {Anyone},
+			"/limen.admin.v1.ApiGatewayManagementApi/*": {Anyone},
+			"/limen.admin.v1.Admin/*":                   {Anyone},
+
+			"/limen.config.v1.Config/*": followers,
+
+			"/limen.edge.v1.Edge/Explain": {Admin, Edge},
+		},
+		Idempotent: map[string]bool{
+			"/limen.config.v1.Config/Report": true,
+			"/limen.edge.v1.Edge/Explain":    true,
+		},
+	}
+}
