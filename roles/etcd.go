@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -18,6 +19,7 @@ import (
 // this process can reach.
 type EtcdConfig struct {
 	Listen     []string      `yaml:"listen" help:"URLs where other processes reach etcd, such as http://0.0.0.0:2379; none when empty"`
+	Endpoints  []string      `yaml:"endpoints" help:"URLs of an etcd elsewhere, for processes that do not run the role etcd"`
 	QuotaBytes int64         `yaml:"quota_bytes" default:"2147483648" help:"how big the database may grow before etcd refuses writes"`
 	Keep       time.Duration `yaml:"keep" default:"1h" help:"how long old revisions are kept for followers that come back"`
 }
@@ -47,12 +49,13 @@ const (
 
 // etcdServer is the role etcd: a single durable member.
 type etcdServer struct {
-	house *house
-	ready chan struct{}
+	house    *house
+	ready    chan struct{}
+	stopping atomic.Bool
 }
 
 func newEtcd(h *house) (run.Service, error) {
-	return &etcdServer{h, make(chan struct{})}, nil
+	return &etcdServer{house: h, ready: make(chan struct{})}, nil
 }
 
 func (e *etcdServer) Ready() <-chan struct{} { return e.ready }
@@ -67,7 +70,7 @@ func (e *etcdServer) options() (*embed.Config, error) {
 	c.QuotaBackendBytes = config.QuotaBytes
 	c.AutoCompactionMode = embed.CompactorModePeriodic
 	c.AutoCompactionRetention = config.Keep.String()
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapTo(e.house.telemetry.Log))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapTo(e.house.telemetry.Log, &e.stopping))
 	c.EnableGRPCGateway = false
 	// No socket unless somebody else is to reach it: nothing to clash with another process, nothing left behind.
 	c.ListenPeerUrls, c.ListenClientUrls, c.AdvertiseClientUrls = nil, nil, nil
@@ -102,14 +105,11 @@ func (e *etcdServer) Run(ctx context.Context) error {
 	}
 	client := v3client.New(server.Server)
 	defer client.Close()
-	e.house.etcd = client
-	e.house.telemetry.Health.Check("etcd", func(ctx context.Context) error {
-		_, err := client.Get(ctx, "/limen/health") // a linearizable read: there is a leader and the disk answers
-		return err
-	})
+	e.house.lendEtcd(client)
 	close(e.ready)
 	select {
 	case <-ctx.Done():
+		e.stopping.Store(true)
 		return nil
 	case err := <-server.Err():
 		return fmt.Errorf("etcd: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -11,8 +12,11 @@ import (
 
 // The embedded servers talk a lot. What they warn of goes to our log, as the value of "text" under a constant message.
 
-// zapTo makes a zap logger that writes its warnings and errors to log.
-func zapTo(log *slog.Logger) *zap.Logger { return zap.New(zapCore{log: log}) }
+// zapTo makes a zap logger that writes its warnings and errors to log, until quiet is set: a server of etcd's that stops
+// calls every listener it closes itself an error.
+func zapTo(log *slog.Logger, quiet *atomic.Bool) *zap.Logger {
+	return zap.New(zapCore{log: log, quiet: quiet})
+}
 
 // harmless are warnings of etcd's that say nothing about an installation like ours.
 var harmless = map[string]bool{
@@ -24,17 +28,18 @@ var harmless = map[string]bool{
 
 type zapCore struct {
 	log    *slog.Logger
+	quiet  *atomic.Bool
 	fields []zapcore.Field
 }
 
 func (zapCore) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
 
 func (c zapCore) With(fields []zapcore.Field) zapcore.Core {
-	return zapCore{c.log, append(c.fields[:len(c.fields):len(c.fields)], fields...)}
+	return zapCore{c.log, c.quiet, append(c.fields[:len(c.fields):len(c.fields)], fields...)}
 }
 
 func (c zapCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) && !harmless[e.Message] {
+	if c.Enabled(e.Level) && !harmless[e.Message] && !c.quiet.Load() {
 		return ce.AddCore(e, c)
 	}
 	return ce

@@ -19,6 +19,7 @@ import (
 // process can reach it.
 type NATSConfig struct {
 	Listen   string `yaml:"listen" help:"address where other processes reach NATS, such as 0.0.0.0:4222; none when empty"`
+	URL      string `yaml:"url" help:"URL of a NATS elsewhere, such as nats://nats:4222, for processes that do not run the role nats"`
 	MaxBytes int64  `yaml:"max_bytes" default:"10737418240" help:"how much disk the streams may take"`
 }
 
@@ -101,8 +102,7 @@ func (n *natsServer) Run(ctx context.Context) error {
 		return fmt.Errorf("nats: %w", err)
 	}
 	defer conn.Close()
-	n.house.nats = conn
-	n.house.telemetry.Health.Check("nats", func(ctx context.Context) error { return conn.FlushWithContext(ctx) })
+	n.house.lendNATS(conn)
 	close(n.ready)
 	<-ctx.Done()
 	return nil

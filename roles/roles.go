@@ -51,8 +51,8 @@ func (c *Config) Check() error {
 type house struct {
 	config    Config
 	telemetry *telemetry.Telemetry
-	etcd      *clientv3.Client // lent by etcd
-	nats      *nats.Conn       // lent by nats
+	etcd      *clientv3.Client // lent by etcd, or a client of one elsewhere
+	nats      *nats.Conn       // lent by nats, or a client of one elsewhere
 }
 
 func (h *house) dir(name string) string { return filepath.Join(h.config.DataDir, name) }
@@ -61,13 +61,14 @@ func (h *house) dir(name string) string { return filepath.Join(h.config.DataDir,
 type role struct {
 	name  string
 	build func(h *house) (run.Service, error)
+	needs []string // the stores that it uses: etcd, nats
 }
 
 // all lists the roles in starting order.
 func all() []role {
 	return []role{
-		{"etcd", newEtcd},
-		{"nats", newNATS},
+		{name: "etcd", build: newEtcd},
+		{name: "nats", build: newNATS},
 	}
 }
 
@@ -110,13 +111,18 @@ func Server(c Config, t *telemetry.Telemetry, names ...string) ([]run.Named, err
 	return h.list(chosen), nil
 }
 
-// list puts the telemetry before the roles.
+// list puts the telemetry, and clients of what runs elsewhere, before the roles.
 func (h *house) list(roles []role) []run.Named {
 	list := []run.Named{{Name: "telemetry", Service: h.telemetry}}
+	list = append(list, h.clients(roles)...)
 	for _, r := range roles {
-		list = append(list, run.Named{Name: r.name, Service: &lazy{house: h, build: r.build, ready: make(chan struct{})}})
+		list = append(list, h.named(r.name, r.build))
 	}
 	return list
+}
+
+func (h *house) named(name string, build func(*house) (run.Service, error)) run.Named {
+	return run.Named{Name: name, Service: &lazy{house: h, build: build, ready: make(chan struct{})}}
 }
 
 // RootKeys reads the root keys of a process; dev makes a file of them at first start.

@@ -3,6 +3,7 @@ package roles
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -161,6 +162,61 @@ func TestServerRefusesRolesItDoesNotHave(t *testing.T) {
 	}
 }
 
+// asker is a role that uses both stores.
+func asker(t *testing.T, asked *bool) role {
+	return role{name: "asker", needs: []string{"etcd", "nats"}, build: func(h *house) (run.Service, error) {
+		if _, err := h.etcd.Put(t.Context(), "/limen/x", "1"); err != nil {
+			return nil, err
+		}
+		if err := h.nats.FlushTimeout(time.Minute); err != nil {
+			return nil, err
+		}
+		*asked = true
+		return run.Func(func(ctx context.Context) error { <-ctx.Done(); return nil }), nil
+	}}
+}
+
+func TestRolesDoNotAskWhereTheStoresAre(t *testing.T) {
+	port := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	stores := Config{DataDir: t.TempDir(), Etcd: EtcdConfig{Listen: []string{"http://" + port()}}, NATS: NATSConfig{Listen: port()}}
+	var near, far bool
+	_, stop := start(t, stores, append(all()[:2:2], asker(t, &near)))
+	defer stop()
+	elsewhere := Config{Etcd: EtcdConfig{Endpoints: stores.Etcd.Listen}, NATS: NATSConfig{URL: "nats://" + stores.NATS.Listen}}
+	_, stop2 := start(t, elsewhere, []role{asker(t, &far)})
+	stop2()
+	if !near || !far {
+		t.Errorf("in the process %v, elsewhere %v", near, far)
+	}
+}
+
+func TestStoresElsewhereMustBeNamed(t *testing.T) {
+	tests := []struct {
+		needs, want string
+	}{
+		{"etcd", "service etcd client: etcd.endpoints (LIMEN_ETCD_ENDPOINTS) must name etcd, since this process does not run it"},
+		{"nats", "service nats client: nats.url (LIMEN_NATS_URL) must name NATS, since this process does not run it"},
+	}
+	for _, tt := range tests {
+		tel, err := telemetry.New(telemetry.Config{}, "limen-test", "0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &house{telemetry: tel}
+		err = run.New(nil, h.list([]role{{name: "x", needs: []string{tt.needs}}})...).Run(t.Context())
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("error %v, want %s", err, tt.want)
+		}
+	}
+}
+
 func TestSettings(t *testing.T) {
 	var c Config
 	_, err := settings.Load(&c, settings.Sources{Environ: []string{
@@ -189,5 +245,46 @@ func TestClusterNeedsRootKeys(t *testing.T) {
 	again, _, err := RootKeys(Config{RootKeyFile: path}, false)
 	if err != nil || again[0] != keys[0] {
 		t.Errorf("%v, %v", again, err)
+	}
+}
+
+// BenchmarkDurableWrite tells what a write costs that survives a power cut.
+func BenchmarkDurableWrite(b *testing.B) {
+	c := Config{DataDir: b.TempDir()}
+	settings.Defaults(&c)
+	tel, err := telemetry.New(telemetry.Config{LogLevel: "error"}, "limen-test", "0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := &house{config: c, telemetry: tel}
+	g := run.New(nil, h.list(all()[:2])...)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	<-g.Ready()
+	b.Run("etcd", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := h.etcd.Put(ctx, "/limen/x", "value"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("nats", func(b *testing.B) {
+		js, err := h.nats.JetStream()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := js.AddStream(&nats.StreamConfig{Name: b.Name()[len("BenchmarkDurableWrite/"):], Subjects: []string{"s"}}); err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if _, err := js.Publish("s", []byte("value")); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	cancel()
+	if err := <-done; err != nil {
+		b.Error(err)
 	}
 }
