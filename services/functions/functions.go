@@ -12,13 +12,18 @@ package functions
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/limen-gateway/limen/core/arn"
 	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/platform/settings"
 	"github.com/limen-gateway/limen/services/functions/internal/face"
 	"github.com/limen-gateway/limen/services/functions/internal/host"
 	"github.com/limen-gateway/limen/services/functions/internal/pool"
@@ -32,18 +37,36 @@ type (
 
 // Config says what is hosted. Every zero value is usable.
 type Config struct {
-	Region      string // of short function names, and told to processes; us-east-1
-	Account     string // of functions that name none; empty: they are in every account
-	Dir         string // where the commands of functions are looked for
-	Functions   []Function
-	IdleTimeout time.Duration // after which an unused process ends; 5 minutes
-	InitTimeout time.Duration // from a process's start to its first request for work; 10 s
+	Region      string        `yaml:"region" default:"us-east-1" help:"region of functions named without one, and told to their processes"`
+	Account     string        `yaml:"account" help:"account of functions that name none; they are in every account when empty"`
+	Dir         string        `yaml:"dir" default:"." help:"folder where the commands of functions are looked for"`
+	Declare     []Function    `yaml:"declare" secret:"true" help:"the functions: name, one of command, sample and url, args, env, timeout, reserved_concurrency, versions, aliases"`
+	IdleTimeout time.Duration `yaml:"idle_timeout" default:"5m" help:"after which an unused process ends"`
+	InitTimeout time.Duration `yaml:"init_timeout" default:"10s" help:"from the start of a process to its first request for work"`
+}
+
+// Check tells which setting breaks which rule.
+func (c *Config) Check() error {
+	var problems []error
+	if c.IdleTimeout < 0 {
+		problems = append(problems, settings.Refuse("idle_timeout", "must not be negative"))
+	}
+	if c.InitTimeout < 0 {
+		problems = append(problems, settings.Refuse("init_timeout", "must not be negative"))
+	}
+	for i, f := range c.Declare {
+		if err := f.Check(); err != nil {
+			problems = append(problems, settings.Refuse(fmt.Sprintf("declare.%d", i), "%v", err))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // Deps is what the host leans on. Every zero value is usable.
 type Deps struct {
-	Log   *slog.Logger
-	NewID func() string // request ids; random UUIDs
+	Log    *slog.Logger
+	Meters metric.MeterProvider
+	NewID  func() string // request ids; random UUIDs
 }
 
 // Service is the function host.
@@ -54,14 +77,13 @@ type Service struct {
 
 // New checks a configuration. It starts nothing.
 func New(c Config, d Deps) (*Service, error) {
-	if c.Region == "" {
-		c.Region = "us-east-1"
+	settings.Defaults(&c)
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
-	if c.IdleTimeout == 0 {
-		c.IdleTimeout = 5 * time.Minute
-	}
-	if c.InitTimeout == 0 {
-		c.InitTimeout = 10 * time.Second
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("functions: %w", err)
 	}
 	if d.Log == nil {
 		d.Log = slog.Default()
@@ -69,19 +91,24 @@ func New(c Config, d Deps) (*Service, error) {
 	if d.NewID == nil {
 		d.NewID = newID
 	}
-	h := host.New(host.Config{
-		Region: c.Region, Account: c.Account, Dir: c.Dir, IdleTimeout: c.IdleTimeout, InitTimeout: c.InitTimeout, Log: d.Log, NewID: d.NewID,
+	s := &Service{home: arn.Function{Region: c.Region, Account: c.Account}}
+	if s.home.Account == "" {
+		s.home.Account = "000000000000" // only so that ARNs made of short names are whole
+	}
+	m, err := newMetrics(d.Meters, func(count func(string, int)) { s.host.Processes(count) })
+	if err != nil {
+		return nil, fmt.Errorf("functions: metrics: %w", err)
+	}
+	s.host = host.New(host.Config{
+		Region: c.Region, Account: c.Account, Dir: dir, IdleTimeout: c.IdleTimeout, InitTimeout: c.InitTimeout,
+		Log: d.Log, NewID: d.NewID, Observe: m.observe,
 	})
-	for _, f := range c.Functions {
-		if err := h.Declare(f); err != nil {
+	for _, f := range c.Declare {
+		if err := s.host.Declare(f); err != nil {
 			return nil, err
 		}
 	}
-	home := arn.Function{Region: c.Region, Account: c.Account}
-	if home.Account == "" {
-		home.Account = "000000000000" // only so that ARNs made of short names are whole
-	}
-	return &Service{host: h, home: home}, nil
+	return s, nil
 }
 
 // Run takes invocations until the context ends, once; when it returns no process is left.

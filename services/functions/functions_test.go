@@ -90,10 +90,10 @@ func serve(t *testing.T, c Config) (*Service, *logs) {
 func one(t *testing.T, f Function) (*Service, *logs) {
 	t.Helper()
 	f.Name = "f"
-	if f.Command == "" && f.URL == "" {
+	if f.Command == "" && f.URL == "" && f.Sample == "" {
 		f.Command = self(t)
 	}
-	return serve(t, Config{Functions: []Function{f}})
+	return serve(t, Config{Declare: []Function{f}})
 }
 
 func invoke(t *testing.T, s *Service, name string, o order) functions.Result {
@@ -183,7 +183,7 @@ func (w witness) next(t *testing.T) <-chan struct{} {
 
 func TestInvoke(t *testing.T) {
 	t.Setenv("LIMEN_SECRET", "planted")
-	s, _ := one(t, Function{Memory: 256, Code: Code{Env: map[string]string{"MINE": "1"}, Handler: "main.go"}})
+	s, _ := one(t, Function{Memory: 256, Env: map[string]string{"MINE": "1"}, Handler: "main.go"})
 	r := invoke(t, s, "f", order{Do: "env"})
 	out := good(t, r)
 	if out.ID != r.RequestID || out.ARN != home("f").String() || r.ExecutedVersion != "$LATEST" {
@@ -250,17 +250,12 @@ func TestFunctionErrors(t *testing.T) {
 }
 
 func TestInitFailures(t *testing.T) {
-	s, err := New(Config{}, Deps{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = s
 	exe := self(t)
-	host, _ := serve(t, Config{InitTimeout: 200 * time.Millisecond, Functions: []Function{
-		{Name: "exit", Code: Code{Command: exe, Args: []string{"exit"}}},
-		{Name: "hang", Code: Code{Command: exe, Args: []string{"hang"}}},
-		{Name: "told", Code: Code{Command: exe, Args: []string{"init-error"}}},
-		{Name: "none", Code: Code{Command: filepath.Join(t.TempDir(), "none")}},
+	host, _ := serve(t, Config{InitTimeout: 200 * time.Millisecond, Declare: []Function{
+		{Name: "exit", Command: exe, Args: []string{"exit"}},
+		{Name: "hang", Command: exe, Args: []string{"hang"}},
+		{Name: "told", Command: exe, Args: []string{"init-error"}},
+		{Name: "none", Command: filepath.Join(t.TempDir(), "none")},
 	}})
 	bad(t, invoke(t, host, "exit", order{}), `Error: Runtime exited with error: exit status 3","errorType":"Runtime.ExitError"}$`)
 	bad(t, invoke(t, host, "hang", order{}), `Task timed out after 0.20 seconds"}$`)
@@ -271,7 +266,7 @@ func TestInitFailures(t *testing.T) {
 // TestTimeout: the answer is Lambda's, the process is gone, and the next call has a new one.
 func TestTimeout(t *testing.T) {
 	w := newWitness(t)
-	s, _ := one(t, Function{Timeout: 300 * time.Millisecond, Code: Code{Env: map[string]string{"WITNESS": w.Addr().String()}}})
+	s, _ := one(t, Function{Timeout: 300 * time.Millisecond, Env: map[string]string{"WITNESS": w.Addr().String()}})
 	bad(t, invoke(t, s, "f", order{Do: "ignore"}), `^{"errorMessage":"\d{4}-\d\d-\d\dT[0-9:.]+Z [-0-9a-f]{36} Task timed out after 0.30 seconds"}$`)
 	<-w.next(t)
 	good(t, invoke(t, s, "f", order{}))
@@ -301,7 +296,7 @@ func TestKilledWhileRunning(t *testing.T) {
 // TestKilledWhileIdle: nobody notices.
 func TestKilledWhileIdle(t *testing.T) {
 	w := newWitness(t)
-	s, _ := one(t, Function{Code: Code{Env: map[string]string{"WITNESS": w.Addr().String()}}})
+	s, _ := one(t, Function{Env: map[string]string{"WITNESS": w.Addr().String()}})
 	pid := good(t, invoke(t, s, "f", order{})).PID
 	ended := w.next(t)
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -374,7 +369,7 @@ func TestFileChanges(t *testing.T) {
 		}
 	}
 	install("one")
-	s, _ := serve(t, Config{Dir: dir, Functions: []Function{{Name: "f", Code: Code{Command: "program"}}}})
+	s, _ := serve(t, Config{Dir: dir, Declare: []Function{{Name: "f", Command: "program"}}})
 	if got := good(t, invoke(t, s, "f", order{Do: "env"})); !slices.Contains(got.Env, "MARKER=one") {
 		t.Fatal("not the program that was installed")
 	}
@@ -386,7 +381,7 @@ func TestFileChanges(t *testing.T) {
 
 func TestIdleEnds(t *testing.T) {
 	w := newWitness(t)
-	s, _ := serve(t, Config{IdleTimeout: 20 * time.Millisecond, Functions: []Function{{Name: "f", Code: Code{Command: self(t), Env: map[string]string{"WITNESS": w.Addr().String()}}}}})
+	s, _ := serve(t, Config{IdleTimeout: 20 * time.Millisecond, Declare: []Function{{Name: "f", Command: self(t), Env: map[string]string{"WITNESS": w.Addr().String()}}}})
 	good(t, invoke(t, s, "f", order{}))
 	<-w.next(t)
 	good(t, invoke(t, s, "f", order{}))
@@ -395,7 +390,7 @@ func TestIdleEnds(t *testing.T) {
 // TestRunEndsEverything: when Run returns, the idle process and the busy one are gone, and the caller has an answer.
 func TestRunEndsEverything(t *testing.T) {
 	w := newWitness(t)
-	s, err := New(Config{Functions: []Function{{Name: "f", Timeout: time.Minute, Code: Code{Command: self(t), Env: map[string]string{"WITNESS": w.Addr().String()}}}}}, Deps{Log: slog.New(slog.DiscardHandler)})
+	s, err := New(Config{Declare: []Function{{Name: "f", Timeout: time.Minute, Command: self(t), Env: map[string]string{"WITNESS": w.Addr().String()}}}}, Deps{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -460,7 +455,7 @@ func TestParentKilled(t *testing.T) {
 
 func TestVersionsAndAliases(t *testing.T) {
 	s, _ := one(t, Function{
-		Code:     Code{Env: map[string]string{"STEP": "latest"}},
+		Env:      map[string]string{"STEP": "latest"},
 		Versions: map[string]Code{"1": {Env: map[string]string{"STEP": "one"}}, "2": {}},
 		Aliases:  map[string]string{"live": "1", "beta": "$LATEST"},
 	})
@@ -558,7 +553,7 @@ func TestCallerLeaves(t *testing.T) {
 func TestDeclare(t *testing.T) {
 	s, _ := serve(t, Config{})
 	declare := func(step string) {
-		if err := s.Declare(Function{Name: "f", Timeout: time.Minute, Code: Code{Command: self(t), Env: map[string]string{"STEP": step}}}); err != nil {
+		if err := s.Declare(Function{Name: "f", Timeout: time.Minute, Command: self(t), Env: map[string]string{"STEP": step}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -590,7 +585,7 @@ func TestTarget(t *testing.T) {
 		io.Copy(w, r.Body)
 	}))
 	defer server.Close()
-	s, _ := one(t, Function{Code: Code{URL: server.URL}})
+	s, _ := one(t, Function{URL: server.URL})
 	r, err := s.Invoke(context.Background(), home("f"), []byte(`{"a":1}`), tail)
 	if err != nil || string(r.Payload) != `{"a":1}` || r.FunctionError != "Handled" || r.ExecutedVersion != "$LATEST" || r.RequestID == "" {
 		t.Fatalf("got %+v, %v", r, err)
@@ -603,19 +598,18 @@ func TestTarget(t *testing.T) {
 }
 
 func TestDeclarationsRefused(t *testing.T) {
-	code := Code{Command: "x"}
 	for name, f := range map[string]Function{
-		"name":              {Name: "a/b", Code: code},
-		"timeout":           {Name: "f", Code: code, Timeout: time.Hour},
-		"concurrency":       {Name: "f", Code: code, ReservedConcurrency: -1},
+		"name":              {Name: "a/b", Command: "x"},
+		"timeout":           {Name: "f", Command: "x", Timeout: time.Hour},
+		"concurrency":       {Name: "f", Command: "x", ReservedConcurrency: -1},
 		"no code":           {Name: "f"},
-		"two kinds of code": {Name: "f", Code: Code{Command: "x", URL: "http://x"}},
-		"reserved variable": {Name: "f", Code: Code{Command: "x", Env: map[string]string{"AWS_REGION": "x"}}},
-		"version":           {Name: "f", Code: code, Versions: map[string]Code{"$LATEST": {}}},
-		"code of a version": {Name: "f", Code: code, Versions: map[string]Code{"1": {Command: "x", URL: "y"}}},
-		"alias":             {Name: "f", Code: code, Aliases: map[string]string{"live": "1"}},
+		"two kinds of code": {Name: "f", Command: "x", URL: "http://x"},
+		"reserved variable": {Name: "f", Command: "x", Env: map[string]string{"AWS_REGION": "x"}},
+		"version":           {Name: "f", Command: "x", Versions: map[string]Code{"$LATEST": {}}},
+		"code of a version": {Name: "f", Command: "x", Versions: map[string]Code{"1": {Command: "x", URL: "y"}}},
+		"alias":             {Name: "f", Command: "x", Aliases: map[string]string{"live": "1"}},
 	} {
-		if _, err := New(Config{Functions: []Function{f}}, Deps{}); err == nil {
+		if _, err := New(Config{Declare: []Function{f}}, Deps{}); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

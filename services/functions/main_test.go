@@ -111,8 +111,11 @@ func handle(ctx context.Context, raw json.RawMessage) (any, error) {
 		select {}
 	}
 	r := report{PID: os.Getpid(), Version: lambdacontext.FunctionVersion, ID: lc.AwsRequestID, ARN: lc.InvokedFunctionArn, Client: lc.ClientContext.Client.AppTitle}
-	if o.Do == "env" {
+	switch o.Do {
+	case "env":
 		r.Env = os.Environ()
+	case "args":
+		r.Env = os.Args[1:]
 	}
 	return r, nil
 }
@@ -123,7 +126,7 @@ func parent() {
 	if err != nil {
 		panic(err)
 	}
-	s, err := New(Config{Functions: []Function{{Name: "f", Code: Code{Command: exe, Env: map[string]string{"WITNESS": os.Getenv("LIMEN_TEST_PARENT")}}}}}, Deps{})
+	s, err := New(Config{Declare: []Function{{Name: "f", Command: exe, Env: map[string]string{"WITNESS": os.Getenv("LIMEN_TEST_PARENT")}}}}, Deps{})
 	if err != nil {
 		panic(err)
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	InitTimeout     time.Duration
 	Log             *slog.Logger
 	NewID           func() string
+	Observe         func(function, result string, took time.Duration) // ok, error or throttled; 0 for one that never started
 }
 
 // Host holds the declared functions. Safe for concurrent use.
@@ -234,10 +235,29 @@ func (h *Host) invoke(ctx context.Context, t target, f arn.Function, payload []b
 	return functions.Result{}, &functions.Error{Kind: functions.Refused, Status: 400, Type: "InvalidParameterValueException", Message: fmt.Sprintf("Unknown invocation type: %s", o.Type)}
 }
 
+// Processes tells how many processes each function has.
+func (h *Host) Processes(count func(function string, n int)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for k, p := range h.pools {
+		count(k.name, p.Processes())
+	}
+}
+
+// observe counts an answer.
+func (h *Host) observe(t target, a pool.Answer) {
+	result := "ok"
+	if a.Failed {
+		result = "error"
+	}
+	h.config.Observe(t.pool.Function().Name, result, a.Took)
+}
+
 // await runs a call and waits for its answer. When the caller's time is over first, the function runs on without it.
 func (h *Host) await(ctx context.Context, t target, call *pool.Call, tail bool) (functions.Result, error) {
 	switch err := t.pool.Reserve(ctx, false); {
 	case errors.Is(err, pool.ErrThrottled):
+		h.config.Observe(t.pool.Function().Name, "throttled", 0)
 		return functions.Result{}, functions.TooMany()
 	case err != nil:
 		return functions.Result{}, err
@@ -246,6 +266,7 @@ func (h *Host) await(ctx context.Context, t target, call *pool.Call, tail bool) 
 	err := h.spawn(func(work context.Context) {
 		t.pool.Invoke(work, call, func(a pool.Answer) {
 			t.pool.Release()
+			h.observe(t, a)
 			answers <- a
 		})
 	})
@@ -275,7 +296,7 @@ func (h *Host) enqueue(t target, f arn.Function, call *pool.Call) (functions.Res
 	default:
 		return functions.Result{}, functions.TooMany()
 	}
-	result := functions.Result{Status: 202, RequestID: call.RequestID, ExecutedVersion: call.Version}
+	result := functions.Result{Status: 202, RequestID: call.RequestID}
 	err := h.spawn(func(work context.Context) {
 		t, err := h.reserve(work, t, f)
 		<-h.queued
@@ -286,6 +307,7 @@ func (h *Host) enqueue(t target, f arn.Function, call *pool.Call) (functions.Res
 		call.Version, call.Code = t.version, t.code
 		t.pool.Invoke(work, call, func(a pool.Answer) {
 			t.pool.Release()
+			h.observe(t, a)
 			if a.Failed {
 				h.config.Log.Error("asynchronous invocation failed", "function", f.Name, "request_id", call.RequestID, "payload", string(a.Payload))
 			}

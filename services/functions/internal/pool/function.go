@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -19,42 +21,82 @@ const (
 
 // Function declares a function. What is zero has Lambda's default.
 type Function struct {
-	Name    string
-	Region  string // empty: the same in every region
-	Account string // empty: that of the host
+	Name    string `yaml:"name"`
+	Region  string `yaml:"region"`  // empty: the same in every region
+	Account string `yaml:"account"` // empty: that of the host
 
-	Code // of $LATEST
+	// What runs as $LATEST, see Code.
+	Command string            `yaml:"command"`
+	Args    []string          `yaml:"args"`
+	Sample  string            `yaml:"sample"`
+	URL     string            `yaml:"url"`
+	Handler string            `yaml:"handler"`
+	Env     map[string]string `yaml:"env"`
 
-	Timeout             time.Duration // 3 s
-	Memory              int           // MB, only told to the process
-	ReservedConcurrency int           // most processes at a time: 10
+	Timeout             time.Duration `yaml:"timeout"`              // 3 s
+	Memory              int           `yaml:"memory"`               // MB, only told to the process: 128
+	ReservedConcurrency int           `yaml:"reserved_concurrency"` // most processes at a time: 10
 
-	Versions map[string]Code   // by number; what a version leaves out is as in $LATEST
-	Aliases  map[string]string // name to version
+	Versions map[string]Code   `yaml:"versions"` // by number; what a version leaves out is as in $LATEST
+	Aliases  map[string]string `yaml:"aliases"`  // name to version
 }
 
-// Code is what runs: a file started as a process, or an HTTP target that takes the Lambda Invoke form.
+// Code is what runs: a file started as a process, one of this program's samples, or an HTTP target that takes the Lambda
+// Invoke form.
 type Code struct {
-	Command string // absolute, or relative to the host's folder of functions
-	Args    []string
-	Handler string // _HANDLER, for runtimes that look at it
-	Env     map[string]string
-	URL     string
+	Command string            `yaml:"command"` // absolute, or relative to the host's folder of functions
+	Args    []string          `yaml:"args"`
+	Sample  string            `yaml:"sample"` // started as this program with the arguments "sample NAME"
+	URL     string            `yaml:"url"`
+	Handler string            `yaml:"handler"` // _HANDLER, for runtimes that look at it
+	Env     map[string]string `yaml:"env"`
+}
+
+func (f *Function) latest() Code { return Code{f.Command, f.Args, f.Sample, f.URL, f.Handler, f.Env} }
+
+func (f *Function) setLatest(c Code) {
+	f.Command, f.Args, f.Sample, f.URL, f.Handler, f.Env = c.Command, c.Args, c.Sample, c.URL, c.Handler, c.Env
+}
+
+// Check reports what is wrong with a declaration.
+func (f Function) Check() error {
+	_, err := f.normal("")
+	return err
 }
 
 // normal fills in defaults, resolves files against dir, and reports what is wrong.
 func (f Function) normal(dir string) (Function, error) {
-	bad := func(format string, args ...any) (Function, error) {
-		return Function{}, fmt.Errorf("function %q: %s", f.Name, fmt.Sprintf(format, args...))
+	if err := f.sizes(); err != nil {
+		return Function{}, fmt.Errorf("function %q: %w", f.Name, err)
 	}
-	if !arn.IsFunctionName(f.Name) {
-		return bad("a name has 1 to 64 letters, digits, hyphens and underscores")
+	declared := f.latest()
+	latest, err := declared.normal(dir)
+	if err != nil {
+		return Function{}, fmt.Errorf("function %q: %w", f.Name, err)
 	}
+	f.setLatest(latest)
+	versions := make(map[string]Code, len(f.Versions))
+	for number, code := range f.Versions {
+		if !arn.IsQualifier(number) || number == Latest {
+			return Function{}, fmt.Errorf("function %q: %q is not a version", f.Name, number)
+		}
+		if versions[number], err = code.over(declared).normal(dir); err != nil {
+			return Function{}, fmt.Errorf("function %q: version %s: %w", f.Name, number, err)
+		}
+	}
+	f.Versions = versions
+	for alias, version := range f.Aliases {
+		if _, known := versions[version]; !arn.IsQualifier(alias) || alias == Latest || !known && version != Latest {
+			return Function{}, fmt.Errorf("function %q: alias %q names version %q, which is not declared", f.Name, alias, version)
+		}
+	}
+	return f, nil
+}
+
+// sizes checks name and numbers and fills in their defaults.
+func (f *Function) sizes() error {
 	if f.Timeout == 0 {
 		f.Timeout = defaultTimeout
-	}
-	if f.Timeout < 0 || f.Timeout > maxTimeout {
-		return bad("a timeout is between 0 and %v, not %v", maxTimeout, f.Timeout)
 	}
 	if f.Memory == 0 {
 		f.Memory = defaultMemory
@@ -62,35 +104,21 @@ func (f Function) normal(dir string) (Function, error) {
 	if f.ReservedConcurrency == 0 {
 		f.ReservedConcurrency = defaultConcurrency
 	}
-	if f.ReservedConcurrency < 0 || f.Memory < 0 {
-		return bad("reserved concurrency and memory are not negative")
+	switch {
+	case !arn.IsFunctionName(f.Name):
+		return errors.New("a name has 1 to 64 letters, digits, hyphens and underscores")
+	case f.Timeout < 0 || f.Timeout > maxTimeout:
+		return fmt.Errorf("a timeout is between 0 and %v, not %v", maxTimeout, f.Timeout)
+	case f.ReservedConcurrency < 0 || f.Memory < 0:
+		return errors.New("reserved concurrency and memory are not negative")
 	}
-	var err error
-	if f.Code, err = f.Code.normal(dir); err != nil {
-		return bad("%v", err)
-	}
-	versions := make(map[string]Code, len(f.Versions))
-	for number, code := range f.Versions {
-		if !arn.IsQualifier(number) || number == Latest {
-			return bad("%q is not a version", number)
-		}
-		if versions[number], err = code.over(f.Code).normal(dir); err != nil {
-			return bad("version %s: %v", number, err)
-		}
-	}
-	f.Versions = versions
-	for alias, version := range f.Aliases {
-		if _, known := versions[version]; !arn.IsQualifier(alias) || alias == Latest || !known && version != Latest {
-			return bad("alias %q names version %q, which is not declared", alias, version)
-		}
-	}
-	return f, nil
+	return nil
 }
 
 // over is the code with what it leaves out taken from another.
 func (c Code) over(latest Code) Code {
-	if c.Command == "" && c.URL == "" {
-		c.Command, c.URL = latest.Command, latest.URL
+	if c.Command == "" && c.URL == "" && c.Sample == "" {
+		c.Command, c.URL, c.Sample = latest.Command, latest.URL, latest.Sample
 		if c.Args == nil {
 			c.Args = latest.Args
 		}
@@ -105,8 +133,21 @@ func (c Code) over(latest Code) Code {
 }
 
 func (c Code) normal(dir string) (Code, error) {
-	if (c.Command == "") == (c.URL == "") {
-		return c, fmt.Errorf("either a command or a url")
+	ways := 0
+	for _, way := range []string{c.Command, c.Sample, c.URL} {
+		if way != "" {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return c, errors.New("wants exactly one of command, sample and url")
+	}
+	if c.Sample != "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return c, fmt.Errorf("sample: %w", err)
+		}
+		c.Command, c.Args, c.Sample = exe, []string{"sample", c.Sample}, ""
 	}
 	if c.Command != "" && !filepath.IsAbs(c.Command) {
 		c.Command = filepath.Join(dir, c.Command)
@@ -128,7 +169,7 @@ func (f *Function) Resolve(qualifier string) (version string, code Code, ok bool
 		qualifier = target
 	}
 	if qualifier == "" || qualifier == Latest {
-		return Latest, f.Code, true
+		return Latest, f.latest(), true
 	}
 	code, ok = f.Versions[qualifier]
 	return qualifier, code, ok

@@ -21,6 +21,7 @@ type Answer struct {
 	Payload []byte
 	Failed  bool   // X-Amz-Function-Error
 	Log     []byte // the last 4 KB
+	Took    time.Duration
 }
 
 // maxAttempts is how many processes may die before they fetch a call, until that is the call's outcome.
@@ -156,5 +157,5 @@ func (p *Pool) answer(pr *process, c *Call, o runtime.Outcome, began time.Time) 
 	ms := float64(took) / float64(time.Millisecond)
 	report := fmt.Sprintf("END RequestId: %s\nREPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %d ms\tMemory Size: %d MB\t\n",
 		c.RequestID, c.RequestID, ms, (took+time.Millisecond-1)/time.Millisecond, p.function.Memory)
-	return Answer{Payload: o.Payload, Failed: o.Failed, Log: pr.out.end(report)}
+	return Answer{Payload: o.Payload, Failed: o.Failed, Log: pr.out.end(report), Took: took}
 }

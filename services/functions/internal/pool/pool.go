@@ -241,6 +241,13 @@ func (p *Pool) Reap(before time.Time) {
 	})
 }
 
+// Processes is how many there are.
+func (p *Pool) Processes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.processes)
+}
+
 // Retire ends the pool: idle processes now, the others when they have answered. Reserve fails from now on.
 func (p *Pool) Retire() {
 	p.mu.Lock()
