@@ -19,29 +19,23 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// sample is a function with the line that help shows for it.
+// sample is a function and its name.
 type sample struct {
-	name, about string
-	handler     any
+	name    string
+	handler any
 }
 
 func samples() []sample {
-	return []sample{
-		{"hello", "greets and says what it was called with", hello},
-		{"echo", "answers with the whole event as body", echo},
-		{"malformed", "answers with something that is no proxy response", malformed},
-		{"slow", "answers after ?ms=… milliseconds", slow},
-		{"crash", "ends its process instead of answering", crash},
-	}
+	return []sample{{"hello", hello}, {"echo", echo}, {"malformed", malformed}, {"slow", slow}, {"crash", crash}}
 }
 
-// Names lists the samples with a line about each: "hello\tgreets …", the form that shell completion takes.
+// Names lists the samples.
 func Names() []string {
-	var out []string
+	var names []string
 	for _, s := range samples() {
-		out = append(out, s.name+"\t"+s.about)
+		names = append(names, s.name)
 	}
-	return out
+	return names
 }
 
 // ErrNoRuntime is the answer outside a Lambda runtime.
@@ -59,11 +53,7 @@ func Run(name string) error {
 		lambda.Start(s.handler)
 		return nil
 	}
-	var known []string
-	for _, s := range samples() {
-		known = append(known, s.name)
-	}
-	return fmt.Errorf("no sample %q; there are %s", name, strings.Join(known, ", "))
+	return fmt.Errorf("no sample %q; there are %s", name, strings.Join(Names(), ", "))
 }
 
 // greeting is the body of hello's answer.
@@ -74,6 +64,7 @@ type greeting struct {
 	Query   map[string][]string `json:"query"`
 }
 
+// hello greets and says what it was called with.
 func hello(_ context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	who := e.QueryStringParameters["name"]
 	if who == "" {
@@ -86,15 +77,17 @@ func hello(_ context.Context, e events.APIGatewayProxyRequest) (events.APIGatewa
 	return answer(greeting{"Hello, " + who + "!", e.HTTPMethod, e.Path, query})
 }
 
+// echo answers with the whole event as body.
 func echo(_ context.Context, event json.RawMessage) (events.APIGatewayProxyResponse, error) {
 	return answer(event)
 }
 
-// malformed has an object where the gateway wants a text: the most frequent mistake.
+// malformed answers with an object where the gateway wants a text: the most frequent mistake.
 func malformed(context.Context) (map[string]any, error) {
 	return map[string]any{"statusCode": http.StatusOK, "body": map[string]string{"message": "this is not a string"}}, nil
 }
 
+// slow answers after ?ms=… milliseconds, one second without.
 func slow(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	ms, err := strconv.Atoi(e.QueryStringParameters["ms"])
 	if err != nil || ms < 0 {
@@ -110,6 +103,7 @@ func slow(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatew
 	}
 }
 
+// crash ends its process instead of answering.
 func crash(context.Context) error {
 	fmt.Fprintln(os.Stderr, "this sample ends here, as it was told to")
 	os.Exit(1)
