@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/limen-gateway/limen/cli/sample"
 	"github.com/limen-gateway/limen/platform/settings"
 )
 
@@ -25,7 +26,7 @@ func New(more ...*cobra.Command) *cobra.Command {
 		SilenceErrors: true, // main prints them
 	}
 	root.AddCommand(more...)
-	root.AddCommand(versionCommand(), healthCommand(), tokenCommand())
+	root.AddCommand(versionCommand(), healthCommand(), tokenCommand(), sampleCommand())
 	return root
 }
 
@@ -79,13 +80,14 @@ func SettingsFlags(c *cobra.Command, shortcuts ...Shortcut) (load func(config an
 	}
 }
 
-// SampleCommand makes the command that plays one of the sample functions; play does, until the function's host ends it.
-func SampleCommand(names []string, play func(name string) error) *cobra.Command {
+// sampleCommand plays a sample function; the function host starts it.
+func sampleCommand() *cobra.Command {
+	names := sample.Names()
 	return &cobra.Command{
 		Use:       "sample NAME",
-		Short:     "Play a sample function: " + strings.Join(names, ", "),
+		Short:     "Play a sample function inside a Lambda runtime: " + strings.Join(names, ", "),
 		ValidArgs: names,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		RunE:      func(_ *cobra.Command, args []string) error { return play(args[0]) },
+		RunE:      func(_ *cobra.Command, args []string) error { return sample.Run(args[0]) },
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"github.com/limen-gateway/limen/cli/sample"
 	"github.com/limen-gateway/limen/platform/rootkeys"
 	"github.com/limen-gateway/limen/platform/token"
 )
@@ -154,14 +156,11 @@ func TestSettingsFlags(t *testing.T) {
 }
 
 func TestSample(t *testing.T) {
-	var played string
-	root := New(SampleCommand([]string{"hello"}, func(name string) error { played = name; return nil }))
-	root.SetArgs([]string{"sample", "hello"})
-	if err := root.Execute(); err != nil || played != "hello" {
-		t.Errorf("%q, %v", played, err)
+	t.Setenv("AWS_LAMBDA_RUNTIME_API", "")
+	if _, err := limen(t, "sample", "hello"); !errors.Is(err, sample.ErrNoRuntime) {
+		t.Errorf("error %v", err)
 	}
-	root.SetArgs([]string{"sample", "nope"})
-	if err := root.Execute(); err == nil {
-		t.Error("an unknown sample plays")
+	if _, err := limen(t, "sample", "nope"); err == nil || !strings.Contains(err.Error(), `invalid argument "nope"`) {
+		t.Errorf("error %v", err)
 	}
 }
