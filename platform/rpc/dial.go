@@ -81,6 +81,9 @@ func Dial(target string, c ClientConfig) (*grpc.ClientConn, error) {
 
 // outgoing adds what every call carries.
 func (c ClientConfig) outgoing(ctx context.Context) context.Context {
+	for k, v := range traced(ctx, nil) {
+		ctx = metadata.AppendToOutgoingContext(ctx, k, v[0])
+	}
 	if c.Claim == "" || c.TLS != nil {
 		return ctx
 	}

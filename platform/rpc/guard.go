@@ -94,7 +94,7 @@ func (s *Server) enter(ctx context.Context, full string, r row) (context.Context
 	if ctx.Value(callerKey{}) == nil { // Local has said it already
 		ctx = context.WithValue(ctx, callerKey{}, role)
 	}
-	return ctx, cancel, nil
+	return traceOf(ctx), cancel, nil
 }
 
 // bounds reports whether the table's limit comes before the deadline that ctx has.

@@ -63,6 +63,7 @@ func (l *local) metadata(ctx context.Context, m *method, o *callOptions) (metada
 			delete(md, k) // reserved: they do not cross the wire either
 		}
 	}
+	md = traced(ctx, md)
 	for _, creds := range o.creds {
 		more, err := creds.GetRequestMetadata(ctx, "local://"+m.full[:strings.LastIndexByte(m.full, '/')])
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -206,6 +207,45 @@ func TestMetadataCrossesContextValuesDoNot(t *testing.T) {
 		want := []any{[]string{"a+b"}, []string{"\x00\xff"}, []string{"word"}, 1, true}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+func TestTracesCross(t *testing.T) {
+	state, err := trace.ParseTraceState("vendor=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled, TraceState: state})
+	var got, streamed trace.SpanContext
+	srv := &service{
+		unary: func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+			got = trace.SpanContextFromContext(ctx)
+			return &testpb.SimpleResponse{}, nil
+		},
+		duplex: func(ss testpb.TestService_FullDuplexCallServer) error {
+			streamed = trace.SpanContextFromContext(ss.Context())
+			return nil
+		},
+	}
+	eachWay(t, srv, func(t *testing.T, _ *running, c testpb.TestServiceClient) {
+		for _, want := range []trace.SpanContext{sent, {}} {
+			ctx := trace.ContextWithSpanContext(t.Context(), want)
+			if _, err := c.UnaryCall(ctx, &testpb.SimpleRequest{}); err != nil {
+				t.Fatal(err)
+			}
+			ss, err := c.FullDuplexCall(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ss.Recv(); err != io.EOF {
+				t.Fatal(err)
+			}
+			for _, g := range []trace.SpanContext{got, streamed} {
+				if !g.Equal(want.WithRemote(g.IsRemote())) || g.IsValid() && !g.IsRemote() {
+					t.Errorf("got %v, want %v", g, want)
+				}
+			}
 		}
 	})
 }
