@@ -188,3 +188,28 @@ func TestSettingsSayWhereTheyComeFrom(t *testing.T) {
 		}
 	}
 }
+
+// TestDevIgnoresWhatADeadProcessLeft: a lock file means nothing unless a living process holds it.
+func TestDevIgnoresWhatADeadProcessLeft(t *testing.T) {
+	l := harness.New(t, harness.Options{})
+	if err := os.MkdirAll(l.DataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(l.DataDir, "lock"), []byte("1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.Restart()
+}
+
+// TestDevDoesNotReplaceDamagedRootKeys: keys that somebody uses are not thrown away.
+func TestDevDoesNotReplaceDamagedRootKeys(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "root-keys")
+	if err := os.WriteFile(path, []byte("111111111111 AKIAAAAAAAAAAAAAAAAA\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := harness.Run(t, nil, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0")
+	if want := "root keys " + path + `: line 1: must be "account access-key secret", has 2 words`; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("%d, %s", code, stderr)
+	}
+}
