@@ -62,7 +62,7 @@ func appendCanonical(dst []byte, r *Request, s *Signature, f form) []byte {
 
 // appendStringToSign writes the string to sign for a canonical request.
 func (s *Signature) appendStringToSign(dst, canonical []byte) []byte {
-	dst = append(dst, Algorithm+"\n"...)
+	dst = append(append(dst, s.Algorithm...), '\n')
 	dst = s.Time.AppendFormat(dst, isoBasic)
 	dst = append(dst, '\n')
 	dst = s.appendScope(dst)
@@ -73,7 +73,9 @@ func (s *Signature) appendStringToSign(dst, canonical []byte) []byte {
 
 func (s *Signature) appendScope(dst []byte) []byte {
 	dst = append(append(dst, s.Day...), '/')
-	dst = append(append(dst, s.Region...), '/')
+	if s.Algorithm != Asymmetric {
+		dst = append(append(dst, s.Region...), '/')
+	}
 	dst = append(append(dst, s.Service...), '/')
 	return append(dst, s.Terminator...)
 }

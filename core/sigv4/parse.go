@@ -39,6 +39,7 @@ func parseHeader(r *Request, auth string) (*Signature, *Error) {
 	}
 	s := &Signature{signature: p.signature}
 	s.SessionToken, _ = r.header("x-amz-security-token")
+	s.Region, _ = r.header("x-amz-region-set")
 	return s, s.fill(date, p.signedHeaders, p.algorithm, p.credential)
 }
 
@@ -100,8 +101,8 @@ func (p parameters) missing(dated bool) string {
 
 // presigned holds the decoded signature parameters of a query.
 type presigned struct {
-	present                                                         bool
-	algorithm, credential, date, expires, headers, signature, token string
+	present                                                                  bool
+	algorithm, credential, date, expires, headers, signature, token, regions string
 }
 
 func presignedOf(rawQuery string) presigned {
@@ -128,6 +129,8 @@ func presignedOf(rawQuery string) presigned {
 			into, p.present = &p.signature, true
 		case "X-Amz-Security-Token":
 			into = &p.token
+		case "X-Amz-Region-Set":
+			into = &p.regions
 		default:
 			continue
 		}
@@ -149,7 +152,7 @@ func parseQuery(q presigned) (*Signature, *Error) {
 	if text != "" {
 		return nil, &Error{Incomplete, text + "Re-examine the query-string parameters."}
 	}
-	s := &Signature{Presigned: true, SessionToken: q.token, signature: q.signature}
+	s := &Signature{Presigned: true, SessionToken: q.token, Region: q.regions, signature: q.signature}
 	if q.expires != "" {
 		seconds, err := strconv.Atoi(q.expires)
 		if err != nil || seconds < 1 || seconds > int(maxExpires/time.Second) {
@@ -171,15 +174,20 @@ func (s *Signature) fill(date, signedHeaders, algorithm, credential string) *Err
 	if _, found := slices.BinarySearch(s.SignedHeaders, "host"); !found {
 		return &Error{Invalid, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."}
 	}
-	if algorithm != Algorithm {
+	if algorithm != Algorithm && algorithm != Asymmetric {
 		return &Error{Incomplete, "Unsupported AWS 'algorithm': '" + algorithm + "'."}
 	}
+	s.Algorithm = algorithm
 	// AWS ignores slashes at the end.
 	part := strings.Split(strings.TrimRight(credential, "/"), "/")
-	if len(part) != 5 {
-		return &Error{Incomplete, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '" + credential + "'"}
+	if n, example := elements(algorithm); len(part) != n {
+		return &Error{Incomplete, fmt.Sprintf("Credential must have exactly %d slash-delimited elements, e.g. %s, got '%s'", n, example, credential)}
 	}
-	s.AccessKey, s.Day, s.Region, s.Service, s.Terminator = part[0], part[1], part[2], part[3], part[4]
+	s.AccessKey, s.Day = part[0], part[1]
+	if algorithm == Algorithm {
+		s.Region = part[2]
+	}
+	s.Service, s.Terminator = part[len(part)-2], part[len(part)-1]
 	return nil
 }
 

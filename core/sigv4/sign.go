@@ -67,7 +67,7 @@ func Presign(r *Request, c Credentials, scope Scope, at time.Time, expires time.
 
 func (sc Scope) signature(c Credentials, at time.Time) *Signature {
 	at = at.UTC()
-	return &Signature{AccessKey: c.AccessKey, Day: at.Format(isoDay), Region: sc.Region, Service: sc.Service, Terminator: terminator, Time: at}
+	return &Signature{Algorithm: Algorithm, AccessKey: c.AccessKey, Day: at.Format(isoDay), Region: sc.Region, Service: sc.Service, Terminator: terminator, Time: at}
 }
 
 func (s *Signature) credential() string {

@@ -1,5 +1,5 @@
-// Package sigv4 verifies AWS Signature Version 4 on requests, in an Authorization header or in a presigned query, and
-// answers with AWS's own exception names and texts. It also signs, for clients of ours.
+// Package sigv4 verifies AWS Signature Versions 4 and 4A on requests, in an Authorization header or in a presigned query,
+// and answers with AWS's own exception names and texts. It also signs (Version 4), for clients of ours.
 //
 // It holds no credentials and no clock. A caller goes in three steps, so that it may look the secret up between them and
 // still report faults in AWS's order: Parse (what is claimed), Signature.Check (scope and time), Signature.Verify (the
@@ -73,9 +73,10 @@ type Rules struct {
 
 // Signature is what a request claims about itself. Nothing of it is proven until Verify has returned nil.
 type Signature struct {
+	Algorithm     string // Algorithm or Asymmetric
 	AccessKey     string
 	Day           string // YYYYMMDD of the scope
-	Region        string
+	Region        string // of the scope; for Asymmetric the set of regions, as sent: us-east-1,eu-*
 	Service       string
 	Terminator    string
 	Time          time.Time

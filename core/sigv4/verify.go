@@ -17,7 +17,7 @@ func (s *Signature) Check(rules Rules) *Error {
 		return err
 	}
 	text := ""
-	if len(rules.Regions) > 0 && !slices.Contains(rules.Regions, s.Region) || s.Region == "" {
+	if !s.inRegions(rules.Regions) {
 		text += "Credential should be scoped to a valid region, not '" + s.Region + "'. "
 	}
 	if !slices.Contains(rules.Services, s.Service) {
@@ -72,7 +72,7 @@ func span(d time.Duration) string {
 // valid, and spares most of the work of Verify.
 type Key [sha256.Size]byte
 
-// NewKey derives the signing key of a scope.
+// NewKey derives the signing key of a scope of Version 4.
 func NewKey(secret, day, region, service string) Key {
 	k := mac([]byte("AWS4"+secret), day)
 	k = mac(k[:], region)
@@ -87,15 +87,23 @@ func mac(key []byte, text string) (sum Key) {
 	return sum
 }
 
+// Key derives the signing key of the signature's own scope; it depends on AccessKey, Day, Region, Service and Algorithm.
+func (s *Signature) Key(secret string) Key {
+	if s.Algorithm == Asymmetric {
+		return newAsymmetricKey(s.AccessKey, secret)
+	}
+	return NewKey(secret, s.Day, s.Region, s.Service)
+}
+
 // Verify judges the whole signature against the secret of its access key. The request must be the one that was parsed.
 func (s *Signature) Verify(r *Request, secret string, rules Rules) *Error {
 	if err := s.Check(rules); err != nil {
 		return err
 	}
-	return s.match(r, NewKey(secret, s.Day, s.Region, s.Service), rules)
+	return s.match(r, s.Key(secret), rules)
 }
 
-// VerifyKey is Verify with a key that NewKey made for the signature's own day, region and service.
+// VerifyKey is Verify with a key that Signature.Key, or NewKey for the same scope, has made.
 func (s *Signature) VerifyKey(r *Request, key Key, rules Rules) *Error {
 	if err := s.Check(rules); err != nil {
 		return err
@@ -106,7 +114,10 @@ func (s *Signature) VerifyKey(r *Request, key Key, rules Rules) *Error {
 // match tries the canonical requests that an honest signer may have made.
 func (s *Signature) match(r *Request, key Key, rules Rules) *Error {
 	for _, f := range forms(r, s) {
-		_, _, sum := s.compute(r, key, f)
+		_, toSign, sum := s.compute(r, key, f)
+		if s.Algorithm == Asymmetric && s.verifies(key, toSign) {
+			return nil
+		}
 		if subtle.ConstantTimeCompare(sum[:], []byte(s.signature)) == 1 {
 			return nil
 		}
