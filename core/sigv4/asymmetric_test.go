@@ -39,7 +39,7 @@ func TestAsymmetricRefused(t *testing.T) {
 	if _, _, err := parse("a/20260301/eu-west-1/execute-api/aws4_request", "00"); err == nil || err.Message != "Credential must have exactly 4 slash-delimited elements, e.g. keyid/date/service/term, got 'a/20260301/eu-west-1/execute-api/aws4_request'" {
 		t.Errorf("a region in the credential gives %v", err)
 	}
-	for _, signature := range []string{"00", "no hex"} {
+	for _, signature := range []string{"00", "nohex"} {
 		s, r, err := parse("a/20260301/execute-api/aws4_request", signature)
 		if err != nil {
 			t.Fatal(err)
