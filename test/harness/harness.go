@@ -265,11 +265,14 @@ func (l *Limen) Get(path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// Run runs another command of the binary and returns its standard output, its standard error and its exit code.
+// Run runs another command of the binary, for a minute at most, and returns its standard output, its standard error and
+// its exit code: -1 when a signal ended it.
 func Run(t testing.TB, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(Binary(t), args...)
+	ctx, cancel := context.WithTimeout(context.Background(), defaultReadyTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, Binary(t), args...)
 	cmd.Env = environment(env)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
