@@ -614,3 +614,99 @@ func TestDeclarationsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestOverHTTP: the whole way, from the invoker of a gateway over the HTTP face to a process and back.
+func TestOverHTTP(t *testing.T) {
+	s, _ := one(t, Function{Versions: map[string]Code{"1": {}}, Aliases: map[string]string{"live": "1"}})
+	server := httptest.NewServer(s.Handler())
+	defer server.Close()
+	i, err := functions.New(functions.Config{Endpoint: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	live := home("f:live").String()
+	r, err := i.Invoke(context.Background(), live, []byte(`{}`), tail)
+	if err != nil || good(t, r).ARN != live || r.ExecutedVersion != "1" || !bytes.HasPrefix(r.Log, []byte("START RequestId: "+r.RequestID)) {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	r, err = i.Invoke(context.Background(), live, []byte(`{"do":"error"}`), functions.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad(t, r, "went wrong")
+	_, err = i.Invoke(context.Background(), home("none").String(), nil, functions.Options{})
+	if e, ok := err.(*functions.Error); !ok || e.Kind != functions.Missing || e.Message != "Function not found: "+home("none").String() {
+		t.Errorf("a missing function gives %v", err)
+	}
+	if _, err = i.Invoke(context.Background(), live, nil, functions.Options{Type: functions.DryRun}); err != nil {
+		t.Errorf("a dry run gives %v", err)
+	}
+}
+
+// TestInProcess: the invoker without a hop.
+func TestInProcess(t *testing.T) {
+	s, _ := one(t, Function{})
+	i, err := functions.New(functions.Config{Host: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	r, err := i.Invoke(context.Background(), home("f").String(), []byte(`{}`), functions.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good(t, r)
+}
+
+// TestEventSurvivesDeclaration: what waits for a slot runs as the function is declared by then.
+func TestEventSurvivesDeclaration(t *testing.T) {
+	s, l := serve(t, Config{})
+	first, second := newGate(t), newGate(t)
+	declare := func() {
+		if err := s.Declare(Function{Name: "f", Command: self(t), ReservedConcurrency: 1, Timeout: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send := func(o order) {
+		payload, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Invoke(context.Background(), home("f"), payload, functions.Options{Type: functions.Event}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	declare()
+	send(order{Gate: first.url})
+	<-first.arrived
+	send(order{Gate: second.url, Do: "error"})
+	declare()
+	<-second.arrived
+	close(first.open)
+	close(second.open)
+	// The slot is free only after the failure was logged, if at all.
+	for {
+		_, err := s.Invoke(context.Background(), home("f"), nil, tail)
+		if e, ok := err.(*functions.Error); ok && e.Kind == functions.Throttled {
+			continue
+		}
+		break
+	}
+	if !strings.Contains(l.String(), "went wrong") {
+		t.Errorf("the failure is not in\n%s", l)
+	}
+}
+
+// TestLongOutput: lines are cut, the tail keeps its end, and nothing blocks.
+func TestLongOutput(t *testing.T) {
+	s, l := one(t, Function{})
+	r := invoke(t, s, "f", order{Do: "flood"})
+	good(t, r)
+	if len(r.Log) != 4096 || !bytes.HasSuffix(r.Log, []byte("Memory Size: 128 MB\t\n")) {
+		t.Errorf("a tail of %d bytes", len(r.Log))
+	}
+	if n := strings.Count(l.String(), "function output"); n < 10 {
+		t.Errorf("a megabyte without line ends came in %d lines", n)
+	}
+}

@@ -106,6 +106,8 @@ func handle(ctx context.Context, raw json.RawMessage) (any, error) {
 	case "print":
 		fmt.Println("to stdout", lc.AwsRequestID)
 		fmt.Fprint(os.Stderr, "to stderr, without an end of line")
+	case "flood":
+		fmt.Print(strings.Repeat("x", 1<<20))
 	case "ignore":
 		signal.Ignore(syscall.SIGTERM)
 		select {}

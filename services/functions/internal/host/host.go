@@ -306,11 +306,11 @@ func (h *Host) enqueue(t target, f arn.Function, call *pool.Call) (functions.Res
 		}
 		call.Version, call.Code = t.version, t.code
 		t.pool.Invoke(work, call, func(a pool.Answer) {
-			t.pool.Release()
 			h.observe(t, a)
 			if a.Failed {
 				h.config.Log.Error("asynchronous invocation failed", "function", f.Name, "request_id", call.RequestID, "payload", string(a.Payload))
 			}
+			t.pool.Release()
 		})
 	})
 	if err != nil {

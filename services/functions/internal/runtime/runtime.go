@@ -8,6 +8,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -54,6 +55,7 @@ type Server struct {
 type pending struct {
 	Invocation
 	outcome chan Outcome // room for one, so that whoever answers never waits
+	fetched bool         // by the process; guarded by the server's lock
 }
 
 // ErrBusy is the answer to a second invocation at the same time.
@@ -127,13 +129,28 @@ func (s *Server) Invoke(inv Invocation) (<-chan Outcome, error) {
 func (s *Server) Withdraw() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	p := s.current
 	s.current = nil
 	select {
 	case <-s.queue:
-		return true
 	default:
+	}
+	return p != nil && !p.fetched
+}
+
+// fetch marks an invocation as handed out, unless the process that asked for it has gone: then it waits for the next one.
+func (s *Server) fetch(ctx context.Context, p *pending) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != p {
+		return false // withdrawn
+	}
+	if ctx.Err() != nil {
+		s.queue <- p
 		return false
 	}
+	p.fetched = true
+	return true
 }
 
 func (s *Server) next(w http.ResponseWriter, r *http.Request) {
@@ -147,6 +164,9 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	case <-s.done:
+		return
+	}
+	if !s.fetch(r.Context(), p) {
 		return
 	}
 	h := w.Header()

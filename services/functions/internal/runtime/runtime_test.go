@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -132,6 +133,27 @@ func TestWithdraw(t *testing.T) {
 	call(t, c, s, "GET", "invocation/next", "")
 	if s.Withdraw() {
 		t.Fatal("the process had fetched it")
+	}
+}
+
+// TestFetchByTheDead: a process that went away while it waited does not take the invocation with it.
+func TestFetchByTheDead(t *testing.T) {
+	s, _ := start(t)
+	out := invoke(t, s, "a")
+	p := <-s.queue
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	if s.fetch(gone, p) {
+		t.Fatal("handed to the dead")
+	}
+	if !s.Withdraw() {
+		t.Fatal("counts as fetched")
+	}
+	if s.fetch(context.Background(), p) {
+		t.Fatal("handed out after it was withdrawn")
+	}
+	if len(out) != 0 {
+		t.Fatal("has an outcome")
 	}
 }
 
