@@ -30,8 +30,9 @@ import (
 )
 
 const (
-	// MaxMessage is the biggest message that crosses, in bytes, over TCP and over Local alike.
-	MaxMessage = 4 << 20
+	// MaxMessage is the biggest message that crosses, in bytes, over TCP and over Local alike. An import carries a document
+	// of 6 MB, a list with embedded methods shows what it made, and a payload of 10 MB crosses with its headers.
+	MaxMessage = 16 << 20
 	// DefaultMaxConnectionAge makes clients connect anew, and so find new replicas.
 	DefaultMaxConnectionAge = 5 * time.Second
 	// DefaultStopTimeout is how long calls in flight may take to end when a server stops.

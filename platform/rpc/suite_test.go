@@ -465,6 +465,10 @@ func TestBigMessages(t *testing.T) {
 		_, err = c.UnaryCall(t.Context(), &testpb.SimpleRequest{Payload: &testpb.Payload{Body: make([]byte, size)}})
 		wantCode(t, err, codes.ResourceExhausted)
 	})
+	const document, payload = 6 << 20, 10 << 20
+	if document > MaxMessage || payload > MaxMessage {
+		t.Errorf("a message holds %d bytes: too few for an import or a payload", MaxMessage)
+	}
 }
 
 func TestNilAnswer(t *testing.T) {
