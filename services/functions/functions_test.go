@@ -251,14 +251,14 @@ func TestFunctionErrors(t *testing.T) {
 
 func TestInitFailures(t *testing.T) {
 	exe := self(t)
-	host, _ := serve(t, Config{InitTimeout: 200 * time.Millisecond, Declare: []Function{
+	slow, _ := serve(t, Config{InitTimeout: 200 * time.Millisecond, Declare: []Function{{Name: "hang", Command: exe, Args: []string{"hang"}}}})
+	bad(t, invoke(t, slow, "hang", order{}), `Task timed out after 0.20 seconds"}$`)
+	host, _ := serve(t, Config{Declare: []Function{
 		{Name: "exit", Command: exe, Args: []string{"exit"}},
-		{Name: "hang", Command: exe, Args: []string{"hang"}},
 		{Name: "told", Command: exe, Args: []string{"init-error"}},
 		{Name: "none", Command: filepath.Join(t.TempDir(), "none")},
 	}})
 	bad(t, invoke(t, host, "exit", order{}), `Error: Runtime exited with error: exit status 3","errorType":"Runtime.ExitError"}$`)
-	bad(t, invoke(t, host, "hang", order{}), `Task timed out after 0.20 seconds"}$`)
 	bad(t, invoke(t, host, "told", order{}), `^{"errorMessage":"no database","errorType":"Init.Error"}$`)
 	bad(t, invoke(t, host, "none", order{}), `no such file or directory","errorType":"Runtime.InvalidEntrypoint"}$`)
 }
@@ -266,8 +266,8 @@ func TestInitFailures(t *testing.T) {
 // TestTimeout: the answer is Lambda's, the process is gone, and the next call has a new one.
 func TestTimeout(t *testing.T) {
 	w := newWitness(t)
-	s, _ := one(t, Function{Timeout: 300 * time.Millisecond, Env: map[string]string{"WITNESS": w.Addr().String()}})
-	bad(t, invoke(t, s, "f", order{Do: "ignore"}), `^{"errorMessage":"\d{4}-\d\d-\d\dT[0-9:.]+Z [-0-9a-f]{36} Task timed out after 0.30 seconds"}$`)
+	s, _ := one(t, Function{Timeout: 500 * time.Millisecond, Env: map[string]string{"WITNESS": w.Addr().String()}})
+	bad(t, invoke(t, s, "f", order{Do: "ignore"}), `^{"errorMessage":"\d{4}-\d\d-\d\dT[0-9:.]+Z [-0-9a-f]{36} Task timed out after 0.50 seconds"}$`)
 	<-w.next(t)
 	good(t, invoke(t, s, "f", order{}))
 }
@@ -303,6 +303,10 @@ func TestKilledWhileIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ended
+	// The host learns of it a moment later than the witness.
+	for alive := 1; alive > 0; {
+		s.host.Processes(func(_ string, n int) { alive = n })
+	}
 	good(t, invoke(t, s, "f", order{}))
 }
 
