@@ -22,7 +22,7 @@ type ARN struct {
 }
 
 var (
-	errPrefix   = errors.New("arn: does not begin with arn:")
+	errPrefix   = errors.New("arn: wants arn: in front")
 	errSections = errors.New("arn: needs six sections separated by colons")
 	errEmpty    = errors.New("arn: partition, service and resource must not be empty")
 )

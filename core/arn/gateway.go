@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	errNotIntegration = errors.New("arn: not an integration URI: wants arn:aws:apigateway:{region}:{service}:path/... or :action/...")
+	errNotIntegration = errors.New("arn: not an integration URI, arn:aws:apigateway:{region}:{service}:path/{path} or :action/{name}")
 	errNotExecute     = errors.New("arn: not an execute-api ARN")
 	errNotControl     = errors.New("arn: not the ARN of an API Gateway resource")
 )

@@ -124,7 +124,7 @@ func FuzzVerify(f *testing.F) {
 		if s, err := Parse(r); err == nil && s.Verify(r, "not the secret", rules) == nil {
 			t.Fatal("accepted a signature nobody made")
 		}
-		if strings.Contains(query, "X-Amz-") || strings.HasPrefix(strings.ToLower(name), "x-amz-") || strings.EqualFold(name, "authorization") || strings.EqualFold(name, "host") || strings.Contains(name, ";") || strings.ToLower(name) != strings.ToLower(strings.ToUpper(name)) || !isASCII(name) {
+		if strings.Contains(query, "X-Amz-") || !plain(name) {
 			return
 		}
 		r = signed(get(path, query, name, value), alice, home, noon)
@@ -146,11 +146,13 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 || s[i] <= ' ' || s[i] == '=' || s[i] == ',' {
+// plain reports whether name is a header that can be signed and has no meaning of its own here.
+func plain(name string) bool {
+	lower := strings.ToLower(name)
+	for i := range len(lower) {
+		if c := lower[i]; c >= 0x80 || c <= ' ' || strings.IndexByte(";=,", c) >= 0 {
 			return false
 		}
 	}
-	return true
+	return lower != "authorization" && lower != "host" && !strings.HasPrefix(lower, "x-amz-")
 }
