@@ -19,7 +19,6 @@ import (
 	"github.com/limen-gateway/limen/core/fault"
 	"github.com/limen-gateway/limen/platform/awsjson"
 	"github.com/limen-gateway/limen/platform/rootkeys"
-	"github.com/limen-gateway/limen/platform/rpc"
 	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
@@ -50,6 +49,8 @@ type Deps struct {
 	RootKeys []rootkeys.Key
 	// Edges finds the edge behind the address it reported.
 	Edges func(address string) (edgev1.EdgeClient, error)
+	// Lambda answers invocations for a caller's region and account; nil where no functions host is in the process.
+	Lambda func(region, account string) http.Handler
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 	Log *slog.Logger
@@ -128,27 +129,11 @@ func faults(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler gr
 
 // Handler is the REST face; operations is a connection to the server that Register was called with, for the role admin.
 func (s *Service) Handler(operations grpc.ClientConnInterface) http.Handler {
-	c := wire.Config{Table: s.table, Operations: operations, Keys: s.keys, Now: s.deps.Now, NewID: uuid, Log: s.deps.Log, Regions: s.config.Regions}
+	c := wire.Config{Table: s.table, Operations: operations, Keys: s.keys, Now: s.deps.Now, NewID: uuid, Log: s.deps.Log, Regions: s.config.Regions, Lambda: s.deps.Lambda}
 	if s.config.HoldUntilServed {
 		c.Settled = s.follow.Settled
 	}
 	return wire.New(c)
-}
-
-// Tables are the rules of admin's rpcs: the world may call its operations, which check their callers themselves; what is
-// published goes to those who follow.
-func Tables() rpc.Tables {
-	const operation, following = 15 * time.Second, rpc.NoDeadline
-	t := rpc.Tables{Deadlines: map[string]time.Duration{}, Callers: map[string][]rpc.Role{}}
-	for _, service := range []string{adminv1.ApiGateway_ServiceDesc.ServiceName, adminv1.ApiGatewayV2_ServiceDesc.ServiceName, adminv1.ApiGatewayManagementApi_ServiceDesc.ServiceName, adminv1.Admin_ServiceDesc.ServiceName} {
-		t.Deadlines["/"+service+"/*"], t.Callers["/"+service+"/*"] = operation, []rpc.Role{rpc.Anyone}
-	}
-	for _, long := range []string{adminv1.ApiGateway_ImportRestApi_FullMethodName, adminv1.ApiGateway_PutRestApi_FullMethodName, adminv1.ApiGateway_CreateDeployment_FullMethodName, adminv1.Admin_Wait_FullMethodName} {
-		t.Deadlines[long] = time.Minute
-	}
-	t.Deadlines[configv1.Config_Follow_FullMethodName], t.Deadlines[configv1.Config_Report_FullMethodName] = following, 5*time.Second
-	t.Callers["/"+configv1.Config_ServiceDesc.ServiceName+"/*"] = []rpc.Role{rpc.Edge, rpc.Functions}
-	return t
 }
 
 // Run opens the store and follows it until ctx ends.

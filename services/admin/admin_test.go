@@ -54,7 +54,7 @@ func startPlane(t *testing.T, client *clientv3.Client) *plane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := rpc.NewServer(rpc.Config{Tables: admin.Tables(), Unary: s.Interceptors()})
+	server := rpc.NewServer(rpc.Config{Tables: rpc.House(), Unary: s.Interceptors()})
 	s.Register(server)
 	web := httptest.NewServer(s.Handler(server.Local(rpc.Admin)))
 	ctx, cancel := context.WithCancel(context.Background())

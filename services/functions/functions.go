@@ -125,8 +125,16 @@ func (s *Service) Invoke(ctx context.Context, f arn.Function, payload []byte, o 
 	return s.host.Invoke(ctx, f, payload, o)
 }
 
+// Forget takes a function away. Invocations under way end as they began.
+func (s *Service) Forget(region, account, name string) { s.host.Forget(region, account, name) }
+
 // Handler is the HTTP face: POST /2015-03-31/functions/{name}/invocations.
 func (s *Service) Handler() http.Handler { return face.Handler(s.host, s.home) }
+
+// HandlerOf is Handler where short names belong to a caller's region and account.
+func (s *Service) HandlerOf(region, account string) http.Handler {
+	return face.Handler(s.host, arn.Function{Region: region, Account: account})
+}
 
 // newID makes a random UUID.
 func newID() string {

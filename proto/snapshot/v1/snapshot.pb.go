@@ -230,7 +230,9 @@ type Function struct {
 	// Published version numbers ("1", "2") beside $LATEST, each with a target of its own.
 	Versions map[string]*FunctionVersion `protobuf:"bytes,10,rep,name=versions,proto3" json:"versions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Alias name to version.
-	Aliases       map[string]string `protobuf:"bytes,11,rep,name=aliases,proto3" json:"aliases,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Aliases map[string]string `protobuf:"bytes,11,rep,name=aliases,proto3" json:"aliases,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// One of limen's sample functions, instead of command or url.
+	Sample        string `protobuf:"bytes,12,opt,name=sample,proto3" json:"sample,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -342,12 +344,20 @@ func (x *Function) GetAliases() map[string]string {
 	return nil
 }
 
+func (x *Function) GetSample() string {
+	if x != nil {
+		return x.Sample
+	}
+	return ""
+}
+
 // FunctionVersion is what a numbered version runs.
 type FunctionVersion struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Command       []string               `protobuf:"bytes,1,rep,name=command,proto3" json:"command,omitempty"`
 	Environment   map[string]string      `protobuf:"bytes,2,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Url           string                 `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	Sample        string                 `protobuf:"bytes,4,opt,name=sample,proto3" json:"sample,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +413,13 @@ func (x *FunctionVersion) GetUrl() string {
 	return ""
 }
 
+func (x *FunctionVersion) GetSample() string {
+	if x != nil {
+		return x.Sample
+	}
+	return ""
+}
+
 var File_snapshot_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_snapshot_v1_snapshot_proto_rawDesc = "" +
@@ -424,7 +441,7 @@ const file_snapshot_v1_snapshot_proto_rawDesc = "" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x15\n" +
 	"\x06api_id\x18\x03 \x01(\tR\x05apiId\x120\n" +
 	"\x05stage\x18\x04 \x01(\v2\x1a.limen.apigateway.v1.StageR\x05stage\x12'\n" +
-	"\x0fdeployment_hash\x18\x05 \x01(\tR\x0edeploymentHash\"\xaf\x05\n" +
+	"\x0fdeployment_hash\x18\x05 \x01(\tR\x0edeploymentHash\"\xc7\x05\n" +
 	"\bFunction\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
@@ -438,7 +455,8 @@ const file_snapshot_v1_snapshot_proto_rawDesc = "" +
 	"\x03url\x18\t \x01(\tR\x03url\x12E\n" +
 	"\bversions\x18\n" +
 	" \x03(\v2).limen.snapshot.v1.Function.VersionsEntryR\bversions\x12B\n" +
-	"\aaliases\x18\v \x03(\v2(.limen.snapshot.v1.Function.AliasesEntryR\aaliases\x1a>\n" +
+	"\aaliases\x18\v \x03(\v2(.limen.snapshot.v1.Function.AliasesEntryR\aaliases\x12\x16\n" +
+	"\x06sample\x18\f \x01(\tR\x06sample\x1a>\n" +
 	"\x10EnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a_\n" +
@@ -447,11 +465,12 @@ const file_snapshot_v1_snapshot_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\".limen.snapshot.v1.FunctionVersionR\x05value:\x028\x01\x1a:\n" +
 	"\fAliasesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd4\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xec\x01\n" +
 	"\x0fFunctionVersion\x12\x18\n" +
 	"\acommand\x18\x01 \x03(\tR\acommand\x12U\n" +
 	"\venvironment\x18\x02 \x03(\v23.limen.snapshot.v1.FunctionVersion.EnvironmentEntryR\venvironment\x12\x10\n" +
-	"\x03url\x18\x03 \x01(\tR\x03url\x1a>\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url\x12\x16\n" +
+	"\x06sample\x18\x04 \x01(\tR\x06sample\x1a>\n" +
 	"\x10EnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B=Z;github.com/limen-gateway/limen/proto/snapshot/v1;snapshotv1b\x06proto3"

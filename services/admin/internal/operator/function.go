@@ -64,7 +64,7 @@ func checkFunction(f *snapshotv1.Function) error {
 	if !arn.IsFunctionName(f.Name) {
 		return fault.BadRequest("name %q is no function name: 1 to 64 letters, digits, - and _", f.Name)
 	}
-	if err := checkRuns("", f.Command, f.Url); err != nil {
+	if err := checkRuns("", f.Command, f.Sample, f.Url); err != nil {
 		return err
 	}
 	for _, b := range []struct {
@@ -80,7 +80,7 @@ func checkFunction(f *snapshotv1.Function) error {
 		if !versionNumber.MatchString(number) {
 			return fault.BadRequest("versions: %q is no version number", number)
 		}
-		if err := checkRuns("versions."+number+".", v.GetCommand(), v.GetUrl()); err != nil {
+		if err := checkRuns("versions."+number+".", v.GetCommand(), v.GetSample(), v.GetUrl()); err != nil {
 			return err
 		}
 	}
@@ -95,9 +95,15 @@ func checkFunction(f *snapshotv1.Function) error {
 	return nil
 }
 
-func checkRuns(where string, command []string, target string) error {
-	if (len(command) == 0) == (target == "") {
-		return fault.BadRequest("%scommand or %surl must be given, and not both", where, where)
+func checkRuns(where string, command []string, sample, target string) error {
+	given := 0
+	for _, is := range []bool{len(command) > 0, sample != "", target != ""} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return fault.BadRequest("exactly one of %[1]scommand, %[1]ssample and %[1]surl must be given", where)
 	}
 	if target == "" {
 		return nil

@@ -43,6 +43,8 @@ type Config struct {
 	Regions []string
 	// Settled waits until the edges serve a revision; set where one process holds admin and edge.
 	Settled func(ctx context.Context, revision int64) bool
+	// Lambda answers invocations for a caller; set where one process holds admin and the functions host.
+	Lambda func(region, account string) http.Handler
 }
 
 // Face is an http.Handler. It is safe for concurrent use.
@@ -61,6 +63,10 @@ type answer struct {
 
 // ServeHTTP answers one call.
 func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.c.Lambda != nil && strings.HasPrefix(r.URL.EscapedPath(), lambdaPrefix) {
+		f.lambda(w, r)
+		return
+	}
 	start := f.c.Now()
 	id := f.c.NewID()
 	a, op, caller := f.handle(r, id)

@@ -80,6 +80,18 @@ func (h *Host) Declare(f pool.Function) error {
 	return nil
 }
 
+// Forget takes a function away; invocations under way end as they began.
+func (h *Host) Forget(region, account, name string) {
+	k := key{region, account, name}
+	h.mu.Lock()
+	old := h.pools[k]
+	delete(h.pools, k)
+	h.mu.Unlock()
+	if old != nil {
+		old.Retire()
+	}
+}
+
 // Ready is closed when invocations are taken.
 func (h *Host) Ready() <-chan struct{} { return h.ready }
 

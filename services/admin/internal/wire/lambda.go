@@ -1,0 +1,29 @@
+package wire
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+)
+
+// lambdaPrefix begins Lambda's Invoke operation.
+const lambdaPrefix = "/2015-03-31/functions/"
+
+// lambda verifies the signature of an invocation and hands it to the functions host, for the caller's account.
+func (f *Face) lambda(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return
+	}
+	caller, refused := f.caller(r, body, []string{"lambda"})
+	if refused != nil {
+		a := failure(refused)
+		w.Header()["x-amzn-ErrorType"] = a.header["x-amzn-ErrorType"]
+		w.Header().Set("Content-Type", a.contentType)
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.body)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	f.c.Lambda(caller.Region, caller.Account).ServeHTTP(w, r)
+}
