@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,14 +59,26 @@ func number[T any](field func(T) **int32, lo, hi int64, clears bool, refusal str
 			*field(noun) = nil
 			return nil
 		}
-		n, err := strconv.ParseInt(op.Text(), 10, 32)
-		if err != nil || n < lo || n > hi {
+		n, ok := whole(op.Text())
+		if !ok || n < lo || n > hi {
 			return fault.BadRequest("%s", refusal)
 		}
 		v := int32(n)
 		*field(noun) = &v
 		return nil
 	}
+}
+
+// whole reads an integer; Terraform writes 10.000000 for 10.
+func whole(text string) (int64, bool) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, true
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
+		return 0, false
+	}
+	return int64(f), true
 }
 
 // element adds to or removes from a set-like list on its member path; the element is the value.

@@ -199,7 +199,7 @@ func canaryDeployment(s stage, op Op) *fault.Error {
 
 func canaryPercent(s stage, op Op) *fault.Error {
 	f, err := strconv.ParseFloat(op.Text(), 64)
-	if err != nil || f < 0 || f > 100 {
+	if err != nil || !(f >= 0 && f <= 100) { // NaN is none of both
 		return fault.BadRequest("Invalid percentTraffic: it must be a number between 0.0 and 100.0")
 	}
 	canary(s).PercentTraffic = &f
@@ -274,21 +274,12 @@ var settings = map[string]func(setting, Op) *fault.Error{
 	"metrics/enabled":                             flag(func(m setting) **bool { return &m.MetricsEnabled }),
 	"logging/dataTrace":                           flag(func(m setting) **bool { return &m.DataTraceEnabled }),
 	"logging/loglevel":                            oneOf(func(m setting) **string { return &m.LoggingLevel }, "logging level", "OFF", "ERROR", "INFO", "DEBUG"),
-	"throttling/burstLimit":                       number(func(m setting) **int32 { return &m.ThrottlingBurstLimit }, -1, 1<<31-1, false, "Invalid throttling burst limit: it must be a whole number, or -1 for none"),
-	"throttling/rateLimit":                        rateLimit,
+	"throttling/burstLimit":                       burst(func(m setting) **int32 { return &m.ThrottlingBurstLimit }),
+	"throttling/rateLimit":                        rate(func(m setting) **float64 { return &m.ThrottlingRateLimit }),
 	"caching/enabled":                             flag(func(m setting) **bool { return &m.CachingEnabled }),
 	"caching/ttlInSeconds":                        number(func(m setting) **int32 { return &m.CacheTtlInSeconds }, 0, 3600, false, "Invalid cache TTL: it must be between 0 and 3600 seconds"),
 	"caching/dataEncrypted":                       flag(func(m setting) **bool { return &m.CacheDataEncrypted }),
 	"caching/requireAuthorizationForCacheControl": flag(func(m setting) **bool { return &m.RequireAuthorizationForCacheControl }),
 	"caching/unauthorizedCacheControlHeaderStrategy": oneOf(func(m setting) **string { return &m.UnauthorizedCacheControlHeaderStrategy },
 		"unauthorizedCacheControlHeaderStrategy", "FAIL_WITH_403", "SUCCEED_WITH_RESPONSE_HEADER", "SUCCEED_WITHOUT_RESPONSE_HEADER"),
-}
-
-func rateLimit(m setting, op Op) *fault.Error {
-	f, err := strconv.ParseFloat(op.Text(), 64)
-	if err != nil || f < -1 {
-		return fault.BadRequest("Invalid throttling rate limit: it must be a number, or -1 for none")
-	}
-	m.ThrottlingRateLimit = &f
-	return nil
 }

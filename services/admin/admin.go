@@ -19,6 +19,7 @@ import (
 	"github.com/limen-gateway/limen/core/fault"
 	"github.com/limen-gateway/limen/platform/awsjson"
 	"github.com/limen-gateway/limen/platform/rootkeys"
+	"github.com/limen-gateway/limen/platform/seal"
 	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
@@ -47,9 +48,12 @@ type Deps struct {
 	Etcd *clientv3.Client
 	// RootKeys has a key for each account.
 	RootKeys []rootkeys.Key
+	// Seal keeps the values of API keys at rest; nil when the installation has no master key, and then none can be stored.
+	Seal *seal.Keyring
 	// Edges finds the edge behind the address it reported.
 	Edges func(address string) (edgev1.EdgeClient, error)
-	// Lambda answers invocations for a caller's region and account; nil where no functions host is in the process.
+	// Lambda answers invocations for a caller's region and account; nil, or a nil handler, where no functions host is in the
+	// process.
 	Lambda func(region, account string) http.Handler
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
@@ -91,7 +95,7 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{config: config, deps: deps, keys: identity.NewKeys(deps.RootKeys), table: table, opened: make(chan struct{})}
 	s.store = draft.New(deps.Etcd, deps.Now, randomID)
-	s.apis = apigateway.New(s.store)
+	s.apis = apigateway.New(s.store, deps.Seal)
 	s.follow = deploy.NewConfig(s.store, deps.Log)
 	s.operator = operator.New(s.store, s.follow, deps.Edges, deps.Log)
 	return s, nil

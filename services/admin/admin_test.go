@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/limen-gateway/limen/platform/etcdtest"
 	"github.com/limen-gateway/limen/platform/rootkeys"
 	"github.com/limen-gateway/limen/platform/rpc"
+	"github.com/limen-gateway/limen/platform/seal"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	"github.com/limen-gateway/limen/services/admin"
 )
@@ -30,6 +32,15 @@ var (
 	alice = rootkeys.Key{Account: "111111111111", AccessKeyID: "AKIAALICE00000000000", SecretAccessKey: "alice-secret"}
 	bob   = rootkeys.Key{Account: "222222222222", AccessKeyID: "AKIABOB0000000000000", SecretAccessKey: "bob-secret"}
 )
+
+// masterKey seals the secrets of every plane, so that one can be started again over the same store.
+var masterKey = func() *seal.Keyring {
+	k, err := seal.Parse(seal.NewKey())
+	if err != nil {
+		panic(err)
+	}
+	return k
+}()
 
 // plane is a control plane over a real etcd, with its REST face on a real socket.
 type plane struct {
@@ -49,7 +60,7 @@ func startPlane(t *testing.T, client *clientv3.Client) *plane {
 	t.Helper()
 	s, err := admin.New(admin.Config{}, admin.Deps{
 		Etcd: client, RootKeys: []rootkeys.Key{alice, bob}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Edges: func(string) (edgev1.EdgeClient, error) { return nil, io.EOF },
+		Seal: masterKey, Edges: func(string) (edgev1.EdgeClient, error) { return nil, io.EOF },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +135,28 @@ func (r reply) want(t *testing.T, status int, name, message string) {
 	got, _ := r.body["message"].(string)
 	if r.status != status || r.header.Get("x-amzn-ErrorType") != name || got != message {
 		t.Errorf("got %d %s %q\nwant %d %s %q", r.status, r.header.Get("x-amzn-ErrorType"), got, status, name, message)
+	}
+}
+
+// patch sends one patch operation.
+func (p *plane) patch(target, op, path, value string) reply {
+	p.t.Helper()
+	body, err := json.Marshal(map[string]any{"patchOperations": []map[string]any{{"op": op, "path": path, "value": value}}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.call(alice, "PATCH", target, string(body))
+}
+
+// same compares an answer with JSON text, whole.
+func (r reply) same(t *testing.T, status int, want string) {
+	t.Helper()
+	var parsed map[string]any
+	if err := json.Unmarshal([]byte(want), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	if r.status != status || !reflect.DeepEqual(r.body, parsed) {
+		t.Errorf("got %d %s\nwant %d %s", r.status, r.text, status, want)
 	}
 }
 

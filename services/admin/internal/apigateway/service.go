@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -15,7 +16,9 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/limen-gateway/limen/core/fault"
+	"github.com/limen-gateway/limen/platform/seal"
 	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
+	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
 	"github.com/limen-gateway/limen/services/admin/internal/identity"
 )
@@ -27,10 +30,11 @@ const RevisionHeader = "x-limen-revision"
 type Service struct {
 	adminv1.UnimplementedApiGatewayServer
 	store *draft.Store
+	keys  *seal.Keyring
 }
 
-// New makes the service on a store.
-func New(store *draft.Store) *Service { return &Service{store: store} }
+// New makes the service on a store. keys seals the values of API keys; without it they can neither be stored nor shown.
+func New(store *draft.Store, keys *seal.Keyring) *Service { return &Service{store: store, keys: keys} }
 
 func scopeOf(ctx context.Context) (draft.Scope, error) {
 	c, err := identity.From(ctx)
@@ -126,11 +130,26 @@ const (
 
 // list pages through the nouns below a prefix.
 func list[N proto.Message](tx *draft.Tx, prefix string, position *string, limit *int32, fresh func() N, keep func(N) bool) ([]N, *string, error) {
-	n := defaultLimit
-	if limit != nil {
-		if *limit < 1 {
-			return nil, nil, fault.BadRequest("limit must be between 1 and %d", maxLimit)
+	var check func(draft.Entry) (bool, error)
+	if keep != nil {
+		check = func(e draft.Entry) (bool, error) {
+			noun := fresh()
+			_, err := draft.Decode(e.Value, noun)
+			return err == nil && keep(noun), err
 		}
+	}
+	entries, next, err := pageOf(tx, prefix, position, limit, check)
+	if err != nil {
+		return nil, nil, err
+	}
+	nouns, err := draft.Nouns(entries, fresh)
+	return nouns, next, err
+}
+
+// pageOf is list for what needs more of the records than their nouns. A limit below one is the default, as AWS takes it.
+func pageOf(tx *draft.Tx, prefix string, position *string, limit *int32, keep func(draft.Entry) (bool, error)) ([]draft.Entry, *string, error) {
+	n := defaultLimit
+	if limit != nil && *limit > 0 {
 		n = min(int(*limit), maxLimit)
 	}
 	var failed error
@@ -138,12 +157,11 @@ func list[N proto.Message](tx *draft.Tx, prefix string, position *string, limit 
 		if keep == nil {
 			return true
 		}
-		noun := fresh()
-		if _, err := draft.Decode(e.Value, noun); err != nil {
+		ok, err := keep(e)
+		if err != nil {
 			failed = err
-			return false
 		}
-		return keep(noun)
+		return ok
 	})
 	switch {
 	case errors.Is(err, draft.ErrPosition):
@@ -152,12 +170,43 @@ func list[N proto.Message](tx *draft.Tx, prefix string, position *string, limit 
 		return nil, nil, err
 	case failed != nil:
 		return nil, nil, failed
+	case next == "":
+		return entries, nil, nil
 	}
-	nouns, err := draft.Nouns(entries, fresh)
-	if next == "" {
-		return nouns, nil, err
+	return entries, &next, nil
+}
+
+// contentID makes an id that no piece of a kind has yet.
+func contentID(a *draft.API, kind string) (string, error) {
+	for {
+		id := a.Tx().NewID(shortID)
+		taken, err := a.Has(kind, id)
+		if err != nil || !taken {
+			return id, err
+		}
 	}
-	return nouns, &next, err
+}
+
+// lastUser names the last method, by path, that fits: "/pets/GET", and "//ANY" on the root, as texts of conflicts do. It is
+// "" when none does.
+func lastUser(a *draft.API, uses func(*apigatewayv1.Method) bool) (string, error) {
+	rs, err := resourcesOf(a)
+	if err != nil {
+		return "", err
+	}
+	entries, err := a.Tx().Range(a.Prefix(draft.Methods))
+	last := ""
+	for _, e := range entries {
+		m := &apigatewayv1.Method{}
+		if _, err := draft.Decode(e.Value, m); err != nil {
+			return "", err
+		}
+		resource, verb, _ := strings.Cut(e.Name, "/")
+		if name := rs.path(resource) + "/" + verb; uses(m) && name > last {
+			last = name
+		}
+	}
+	return last, err
 }
 
 func deref[T any](p *T) T {
