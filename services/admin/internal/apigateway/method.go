@@ -79,7 +79,7 @@ func (s *Service) PutMethod(ctx context.Context, req *apigatewayv1.PutMethodRequ
 		if !slices.Contains(verbs, m.GetHttpMethod()) {
 			return fault.BadRequest("Invalid HttpMethod specified. Valid options are %s", strings.Join(verbs, ","))
 		}
-		if err := checkMethod(a, m); err != nil {
+		if err := checkMethod(stored{a}, m); err != nil {
 			return err
 		}
 		exists, err := a.Has(draft.Methods, req.GetResourceId(), m.GetHttpMethod())
@@ -94,16 +94,39 @@ func (s *Service) PutMethod(ctx context.Context, req *apigatewayv1.PutMethodRequ
 	return m, err
 }
 
+// declared is what a method may name of its API: the draft as a transaction sees it, or the tree that an import makes.
+type declared interface {
+	hasValidator(id string) (bool, error)
+	hasModel(name string) (bool, error)
+	// authorizer answers nil when there is none.
+	authorizer(id string) (*apigatewayv1.Authorizer, error)
+}
+
+// stored is what the draft of an API declares.
+type stored struct{ a *draft.API }
+
+func (s stored) hasValidator(id string) (bool, error) { return s.a.Has(draft.Validators, id) }
+func (s stored) hasModel(name string) (bool, error)   { return s.a.Has(draft.Models, name) }
+
+func (s stored) authorizer(id string) (*apigatewayv1.Authorizer, error) {
+	authorizer := &apigatewayv1.Authorizer{}
+	ok, err := s.a.Get(authorizer, draft.Authorizers, id)
+	if !ok {
+		return nil, err
+	}
+	return authorizer, err
+}
+
 // checkMethod holds the rules between a method and the rest of its API.
-func checkMethod(a *draft.API, m *apigatewayv1.Method) error {
+func checkMethod(d declared, m *apigatewayv1.Method) error {
 	if !slices.Contains(authorizationTypes, m.GetAuthorizationType()) {
 		return fault.BadRequest("Invalid authorization type specified. Valid options are %s", strings.Join(authorizationTypes, ","))
 	}
-	if err := checkAuthorizer(a, m); err != nil {
+	if err := checkAuthorizer(d, m); err != nil {
 		return err
 	}
 	if id := m.GetRequestValidatorId(); id != "" {
-		ok, err := a.Has(draft.Validators, id)
+		ok, err := d.hasValidator(id)
 		if err != nil {
 			return err
 		}
@@ -111,37 +134,36 @@ func checkMethod(a *draft.API, m *apigatewayv1.Method) error {
 			return fault.BadRequest("Invalid Request Validator identifier specified")
 		}
 	}
-	if err := checkModels(a, m.RequestModels); err != nil {
+	if err := checkModels(d, m.RequestModels); err != nil {
 		return err
 	}
 	return checkMethodParameters(m.RequestParameters.GetEntries())
 }
 
-func checkAuthorizer(a *draft.API, m *apigatewayv1.Method) error {
+func checkAuthorizer(d declared, m *apigatewayv1.Method) error {
 	kind := m.GetAuthorizationType()
 	if kind != "CUSTOM" && kind != "COGNITO_USER_POOLS" {
 		return nil
 	}
-	authorizer := &apigatewayv1.Authorizer{}
-	ok := false
+	var authorizer *apigatewayv1.Authorizer
 	if id := m.GetAuthorizerId(); id != "" {
 		var err error
-		if ok, err = a.Get(authorizer, draft.Authorizers, id); err != nil {
+		if authorizer, err = d.authorizer(id); err != nil {
 			return err
 		}
 	}
 	cognito := authorizer.GetType() == "COGNITO_USER_POOLS"
-	if !ok || cognito != (kind == "COGNITO_USER_POOLS") {
+	if authorizer == nil || cognito != (kind == "COGNITO_USER_POOLS") {
 		return fault.BadRequest("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS requires a valid authorizer.")
 	}
 	return nil
 }
 
 // checkModels: a method names models that exist.
-func checkModels(a *draft.API, models *apigatewayv1.StringMap) error {
+func checkModels(d declared, models *apigatewayv1.StringMap) error {
 	for _, contentType := range sortedKeys(models.GetEntries()) {
 		name := models.Entries[contentType]
-		ok, err := a.Has(draft.Models, name)
+		ok, err := d.hasModel(name)
 		if err != nil {
 			return err
 		}
@@ -188,7 +210,7 @@ func (s *Service) UpdateMethod(ctx context.Context, req *apigatewayv1.UpdateMeth
 			m.AuthorizerId = nil // accepted and ignored (spec/control-plane.md 6.1)
 		}
 		out = m
-		return checkMethod(a, m)
+		return checkMethod(stored{a}, m)
 	})
 	return out, err
 }

@@ -19,7 +19,7 @@ func (s *Service) PutMethodResponse(ctx context.Context, req *apigatewayv1.PutMe
 		if m.MethodResponses.GetEntries()[r.GetStatusCode()] != nil {
 			return fault.Conflict("Response already exists for this resource")
 		}
-		if err := checkModels(a, r.ResponseModels); err != nil {
+		if err := checkModels(stored{a}, r.ResponseModels); err != nil {
 			return err
 		}
 		if m.MethodResponses == nil {
@@ -53,7 +53,7 @@ func (s *Service) UpdateMethodResponse(ctx context.Context, req *apigatewayv1.Up
 		if err := patch.MethodResponse.Apply(out, req.PatchOperations); err != nil {
 			return err
 		}
-		return checkModels(a, out.ResponseModels)
+		return checkModels(stored{a}, out.ResponseModels)
 	})
 	return out, err
 }
