@@ -2,16 +2,8 @@ package roles
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"time"
-)
-
-const (
-	frontHeaderTimeout = 10 * time.Second
-	frontStopTimeout   = 5 * time.Second
+	"strings"
 )
 
 // front is the one port of dev.
@@ -25,41 +17,24 @@ func newFront(h *house) *front { return &front{house: h, ready: make(chan struct
 
 func (f *front) Ready() <-chan struct{} { return f.ready }
 
-// fallback answers requests that mean no API: the probes, and what roles add to it.
-func (f *front) fallback() http.Handler {
-	mux := http.NewServeMux()
-	health := f.house.telemetry.Health.Handler()
-	for _, path := range []string{"/livez", "/startupz", "/readyz", "/readyz/"} {
-		mux.Handle(path, health)
-	}
-	return mux
+// fallback answers requests that mean no API: the probes, and the control plane. It looks at the path as it stands; a mux
+// would redirect what it finds unclean, and break signatures.
+func (h *house) fallback() http.Handler {
+	probes := h.telemetry.Health.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == "/livez", path == "/startupz", path == "/readyz", strings.HasPrefix(path, "/readyz/"):
+			probes.ServeHTTP(w, r)
+		default:
+			h.admin.handler.ServeHTTP(w, r)
+		}
+	})
 }
 
 // Run listens until ctx ends, then lets requests in flight end.
 func (f *front) Run(ctx context.Context) error {
-	l, err := net.Listen("tcp", f.house.config.Listen)
-	if err != nil {
-		return fmt.Errorf("listen (LIMEN_LISTEN, --listen): %w", err)
-	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Handler: f.fallback(), ReadHeaderTimeout: frontHeaderTimeout, Protocols: protocols}
-	result := make(chan error, 1)
-	go func() { result <- server.Serve(l) }()
-	f.addr = l.Addr().String()
-	close(f.ready)
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), frontStopTimeout)
-	defer cancel()
-	err = server.Shutdown(stop)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close()
-	}
-	<-result
-	return err
+	return serveHTTP(ctx, "listen (LIMEN_LISTEN, --listen)", f.house.config.Listen, f.house.fallback(), func(address string) {
+		f.addr = address
+		close(f.ready)
+	})
 }

@@ -14,14 +14,18 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/limen-gateway/limen/platform/rootkeys"
+	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/settings"
 	"github.com/limen-gateway/limen/platform/telemetry"
+	configv1 "github.com/limen-gateway/limen/proto/config/v1"
+	"github.com/limen-gateway/limen/services/functions"
 )
 
 // Config holds the settings of every role.
@@ -34,6 +38,11 @@ type Config struct {
 	Telemetry   telemetry.Config `yaml:"telemetry"`
 	Etcd        EtcdConfig       `yaml:"etcd"`
 	NATS        NATSConfig       `yaml:"nats"`
+	Admin       AdminConfig      `yaml:"admin"`
+	Functions   FunctionsConfig  `yaml:"functions"`
+	// AdminAddress is where followers in other processes find admin.
+	AdminAddress string `yaml:"admin_address" help:"host:port of admin.grpc_listen, for edges and functions hosts in other processes"`
+	EdgeKeyFile  string `yaml:"edge_key_file" env:"LIMEN_EDGE_KEY_FILE" help:"the file of the key that seals copies of the configuration on disk; made in the data folder when not named"`
 }
 
 // Check tells which setting breaks which rule.
@@ -53,6 +62,33 @@ type house struct {
 	telemetry *telemetry.Telemetry
 	etcd      *clientv3.Client // lent by etcd, or a client of one elsewhere
 	nats      *nats.Conn       // lent by nats, or a client of one elsewhere
+	admin     *controlPlane
+	functions atomic.Pointer[functions.Service] // set when the host of this process is built
+	edge      *edgeNode
+	peers     *peers
+	dev       bool // one process plays every role
+}
+
+// configClient follows the admin of this process, or one elsewhere.
+func (h *house) configClient(role string) (configv1.ConfigClient, error) {
+	if h.admin != nil {
+		return configv1.NewConfigClient(h.admin.server.Local(rpc.Role(role))), nil
+	}
+	if h.config.AdminAddress == "" {
+		return nil, fmt.Errorf("admin_address (LIMEN_ADMIN_ADDRESS) must name where admin is: this process does not play the role")
+	}
+	conn, err := rpc.Dial(h.config.AdminAddress, rpc.ClientConfig{Tables: rpc.House(), Claim: rpc.Role(role)})
+	if err != nil {
+		return nil, fmt.Errorf("admin_address: %w", err)
+	}
+	return configv1.NewConfigClient(conn), nil
+}
+
+func (h *house) edgeKeyFile() string {
+	if h.config.EdgeKeyFile != "" {
+		return h.config.EdgeKeyFile
+	}
+	return h.dir("edge-key")
 }
 
 func (h *house) dir(name string) string { return filepath.Join(h.config.DataDir, name) }
@@ -69,6 +105,8 @@ func all() []role {
 	return []role{
 		{name: "etcd", build: newEtcd},
 		{name: "nats", build: newNATS},
+		{name: "admin", build: newAdmin, needs: []string{"etcd"}},
+		{name: "functions", build: newFunctions},
 	}
 }
 
@@ -85,7 +123,7 @@ func Names() []string {
 // where that is.
 func Dev(c Config, t *telemetry.Telemetry) (services []run.Named, address func() string) {
 	settings.Defaults(&c)
-	h := &house{config: c, telemetry: t}
+	h := &house{config: c, telemetry: t, peers: newPeers(), dev: true}
 	f := newFront(h)
 	return append(h.list(all()), run.Named{Name: "front", Service: f}), func() string { return f.addr }
 }
@@ -107,7 +145,7 @@ func Server(c Config, t *telemetry.Telemetry, names ...string) ([]run.Named, err
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("no role is named; the roles are %s", strings.Join(Names(), ", "))
 	}
-	h := &house{config: c, telemetry: t}
+	h := &house{config: c, telemetry: t, peers: newPeers()}
 	return h.list(chosen), nil
 }
 

@@ -48,10 +48,13 @@ func start(t *testing.T, c Config, roles []role) (*house, func()) {
 	}
 }
 
+// stores are the roles that keep data.
+func stores() []role { return all()[:2] }
+
 func TestStoresKeepTheirDataOverARestart(t *testing.T) {
 	c := Config{DataDir: t.TempDir()}
 	began := time.Now()
-	h, stop := start(t, c, all())
+	h, stop := start(t, c, stores())
 	t.Logf("first start: %v", time.Since(began))
 	if _, err := h.etcd.Put(t.Context(), "/limen/x", "kept"); err != nil {
 		t.Fatal(err)
@@ -75,7 +78,7 @@ func TestStoresKeepTheirDataOverARestart(t *testing.T) {
 	t.Logf("stop: %v", time.Since(began))
 
 	began = time.Now()
-	h, stop = start(t, c, all())
+	h, stop = start(t, c, stores())
 	defer stop()
 	t.Logf("second start: %v", time.Since(began))
 	got, err := h.etcd.Get(t.Context(), "/limen/x")
@@ -95,7 +98,7 @@ func TestStoresKeepTheirDataOverARestart(t *testing.T) {
 
 func TestNoSocketUnlessAsked(t *testing.T) {
 	c := Config{DataDir: t.TempDir()}
-	_, stop := start(t, c, all())
+	_, stop := start(t, c, stores())
 	defer stop()
 	err := filepath.WalkDir(c.DataDir, func(p string, d os.DirEntry, err error) error {
 		if err == nil && d.Type()&os.ModeSocket != 0 {
@@ -120,7 +123,7 @@ func TestDevAnswersOnOnePort(t *testing.T) {
 	for _, n := range list {
 		names = append(names, n.Name)
 	}
-	if got := strings.Join(names, " "); got != "telemetry etcd nats front" {
+	if got := strings.Join(names, " "); got != "telemetry etcd nats admin functions front" {
 		t.Errorf("services: %s", got)
 	}
 	g := run.New(nil, list...)
@@ -152,8 +155,8 @@ func TestServerRefusesRolesItDoesNotHave(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{[]string{"etcd", "egde"}, `there is no role "egde"; the roles are etcd, nats`},
-		{nil, "no role is named; the roles are etcd, nats"},
+		{[]string{"etcd", "egde"}, `there is no role "egde"; the roles are etcd, nats, admin, functions`},
+		{nil, "no role is named; the roles are etcd, nats, admin, functions"},
 	}
 	for _, tt := range tests {
 		if _, err := Server(Config{}, nil, tt.names...); err == nil || !strings.HasPrefix(err.Error(), tt.want) {

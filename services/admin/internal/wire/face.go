@@ -43,7 +43,7 @@ type Config struct {
 	Regions []string
 	// Settled waits until the edges serve a revision; set where one process holds admin and edge.
 	Settled func(ctx context.Context, revision int64) bool
-	// Lambda answers invocations for a caller; set where one process holds admin and the functions host.
+	// Lambda answers invocations for a caller; nil, or a nil handler, where no functions host is in the process.
 	Lambda func(region, account string) http.Handler
 }
 
@@ -98,7 +98,7 @@ func (f *Face) handle(r *http.Request, id string) (answer, string, identity.Call
 	if err != nil {
 		return failure(fault.BadRequest("the query string is malformed: %v", err)), "", identity.Caller{}
 	}
-	path := r.URL.EscapedPath()
+	path := wirePath(r)
 	if path == "/" {
 		return f.sts(r, query, body, id)
 	}
@@ -170,7 +170,7 @@ func (f *Face) invoke(ctx context.Context, caller identity.Caller, method string
 
 // caller verifies the signature.
 func (f *Face) caller(r *http.Request, body []byte, services []string) (identity.Caller, *fault.Error) {
-	req := &sigv4.Request{Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Headers: headers(r), BodySHA256: sha256.Sum256(body)}
+	req := &sigv4.Request{Method: r.Method, Path: wirePath(r), RawQuery: r.URL.RawQuery, Headers: headers(r), BodySHA256: sha256.Sum256(body)}
 	sig, err := sigv4.Parse(req)
 	if err != nil {
 		return identity.Caller{}, refusal(err)
@@ -190,6 +190,15 @@ func (f *Face) caller(r *http.Request, body []byte, services []string) (identity
 		return identity.Caller{}, fault.New("InvalidSignatureException", http.StatusForbidden, "Credential should be scoped to a valid region, not '"+sig.Region+"'. ")
 	}
 	return f.c.Keys.Caller(sig.AccessKey, sig.Region), nil
+}
+
+// wirePath is the path as it stands on the wire, which the signature covers; Go's own form may differ from it.
+func wirePath(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if strings.HasPrefix(path, "/") {
+		return path
+	}
+	return r.URL.EscapedPath() // an absolute target
 }
 
 // regionName keeps names out that could not stand in a key of the store.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+
+	"github.com/limen-gateway/limen/core/fault"
 )
 
 // lambdaPrefix begins Lambda's Invoke operation.
@@ -16,6 +18,12 @@ func (f *Face) lambda(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	caller, refused := f.caller(r, body, []string{"lambda"})
+	var host http.Handler
+	if refused == nil {
+		if host = f.c.Lambda(caller.Region, caller.Account); host == nil {
+			refused = fault.Unavailable("no functions host is in this process")
+		}
+	}
 	if refused != nil {
 		a := failure(refused)
 		w.Header()["x-amzn-ErrorType"] = a.header["x-amzn-ErrorType"]
@@ -25,5 +33,5 @@ func (f *Face) lambda(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	f.c.Lambda(caller.Region, caller.Account).ServeHTTP(w, r)
+	host.ServeHTTP(w, r)
 }

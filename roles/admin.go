@@ -1,0 +1,167 @@
+package roles
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/limen-gateway/limen/platform/rpc"
+	"github.com/limen-gateway/limen/platform/run"
+	"github.com/limen-gateway/limen/platform/seal"
+	"github.com/limen-gateway/limen/platform/settings"
+	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
+	"github.com/limen-gateway/limen/services/admin"
+)
+
+// AdminConfig are the settings of the control plane.
+type AdminConfig struct {
+	Listen              string   `yaml:"listen" help:"address of both faces, REST and gRPC, for users; limen dev serves them on its one port"`
+	GRPCListen          string   `yaml:"grpc_listen" help:"address where edges and functions hosts follow the configuration; trusted networks only"`
+	Regions             []string `yaml:"regions" help:"the regions that signatures may name; all when empty"`
+	AllowUnknownMembers bool     `yaml:"allow_unknown_members" help:"let request members pass that AWS's models do not know, instead of refusing them by name"`
+	MasterKeyFile       string   `yaml:"master_key_file" env:"LIMEN_MASTER_KEY_FILE" help:"the file of keys that seal secrets in the store; made in the data folder when not named"`
+}
+
+// Check tells which setting breaks which rule.
+func (c *AdminConfig) Check() error {
+	for name, address := range map[string]string{"listen": c.Listen, "grpc_listen": c.GRPCListen} {
+		if address == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return settings.Refuse(name, "must be host:port, not %q", address)
+		}
+	}
+	return nil
+}
+
+// localEdge is the address that the edge of this process reports.
+const localEdge = "local"
+
+// controlPlane is the role admin: the service, the gRPC server that answers it, and their listeners.
+type controlPlane struct {
+	house   *house
+	service *admin.Service
+	server  *rpc.Server
+	handler http.Handler
+}
+
+func newAdmin(h *house) (run.Service, error) {
+	keys, _, err := RootKeys(h.config, h.dev)
+	if err != nil {
+		return nil, err
+	}
+	master := h.config.Admin.MasterKeyFile
+	if master == "" {
+		master = h.dir("master-key")
+	}
+	ring, err := seal.LoadOrCreate(master)
+	if err != nil {
+		return nil, fmt.Errorf("master_key_file: %w", err)
+	}
+	deps := admin.Deps{Etcd: h.etcd, RootKeys: keys, Seal: ring, Edges: h.edgeAt, Lambda: h.lambda, Log: h.telemetry.Log}
+	service, err := admin.New(admin.Config{
+		Regions: h.config.Admin.Regions, Region: h.config.Region,
+		AllowUnknownMembers: h.config.Admin.AllowUnknownMembers, HoldUntilServed: h.dev,
+	}, deps)
+	if err != nil {
+		return nil, err
+	}
+	server := rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Reflection: true, TrustClaims: true, Unary: service.Interceptors()})
+	service.Register(server)
+	c := &controlPlane{house: h, service: service, server: server}
+	c.handler = bothFaces(server, service.Handler(server.Local(rpc.Admin)))
+	h.admin = c
+	return c, nil
+}
+
+// lambda answers invocations when the functions host is in this process.
+func (h *house) lambda(region, account string) http.Handler {
+	if host := h.functions.Load(); host != nil {
+		return host.HandlerOf(region, account)
+	}
+	return nil
+}
+
+// bothFaces gives gRPC requests to the server and all others to the REST face.
+func bothFaces(server *rpc.Server, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			server.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+func (c *controlPlane) Ready() <-chan struct{} { return c.service.Ready() }
+
+// Run answers until ctx ends. The service outlives the server, so that the last calls find it.
+func (c *controlPlane) Run(ctx context.Context) error {
+	config := c.house.config.Admin
+	var grpcListeners []net.Listener
+	if config.GRPCListen != "" {
+		l, err := net.Listen("tcp", config.GRPCListen)
+		if err != nil {
+			return fmt.Errorf("admin.grpc_listen: %w", err)
+		}
+		c.house.telemetry.Log.Warn("followers are believed on plaintext", "listen", config.GRPCListen)
+		grpcListeners = append(grpcListeners, l)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.server.Serve(ctx, grpcListeners...) })
+	g.Go(func() error { return c.service.Run(ctx) })
+	if config.Listen != "" {
+		g.Go(func() error { return serveHTTP(ctx, "admin.listen", config.Listen, c.handler, func(string) {}) })
+	}
+	return g.Wait()
+}
+
+// edgeAt finds the edge behind the address it reported.
+func (h *house) edgeAt(address string) (edgev1.EdgeClient, error) {
+	if address == localEdge {
+		if h.edge == nil {
+			return nil, fmt.Errorf("the edge of this process has not started")
+		}
+		return edgev1.NewEdgeClient(h.edge.server.Local(rpc.Admin)), nil
+	}
+	if address == "" {
+		return nil, fmt.Errorf("the edge answers no gRPC: its setting edge.grpc_listen is empty")
+	}
+	return h.peers.edge(address)
+}
+
+// serveHTTP answers HTTP/1.1 and plaintext HTTP/2 on an address until ctx ends, then lets requests in flight end.
+func serveHTTP(ctx context.Context, setting, address string, handler http.Handler, listening func(string)) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("%s: %w", setting, err)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols}
+	result := make(chan error, 1)
+	go func() { result <- server.Serve(l) }()
+	listening(l.Addr().String())
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		_ = server.Close() // requests that do not end are cut
+	}
+	<-result
+	return nil
+}
+
+// stopTimeout is how long requests in flight may take when a process stops.
+const stopTimeout = 5 * time.Second
