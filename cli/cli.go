@@ -26,7 +26,7 @@ func New(more ...*cobra.Command) *cobra.Command {
 		SilenceErrors: true, // main prints them
 	}
 	root.AddCommand(more...)
-	root.AddCommand(versionCommand(), healthCommand(), tokenCommand(), sampleCommand())
+	root.AddCommand(versionCommand(), healthCommand(), tokenCommand(), sampleCommand(), explainCommand(), waitCommand(), functionCommand())
 	return root
 }
 
