@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-const builtinTemplate = `{"message":$context.error.messageString}`
+// BuiltinTemplate is the template of every type that has none of its own, for application/json.
+const BuiltinTemplate = `{"message":$context.error.messageString}`
 
 // Response is one customised gateway response, as stored and deployed.
 type Response struct {
@@ -69,7 +70,7 @@ func compile(r Response) (*response, error) {
 	}
 	slices.SortFunc(c.headers, func(a, b header) int { return strings.Compare(a.name, b.name) })
 	for contentType, text := range r.Templates {
-		c.templates = append(c.templates, template{contentType, parseTemplate(text), text == builtinTemplate})
+		c.templates = append(c.templates, template{contentType, parseTemplate(text), text == BuiltinTemplate})
 	}
 	slices.SortFunc(c.templates, func(a, b template) int { return strings.Compare(a.contentType, b.contentType) })
 	return c, nil
