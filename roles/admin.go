@@ -125,10 +125,11 @@ func (c *controlPlane) Run(ctx context.Context) error {
 // edgeAt finds the edge behind the address it reported.
 func (h *house) edgeAt(address string) (edgev1.EdgeClient, error) {
 	if address == localEdge {
-		if h.edge == nil {
+		n := h.edge.Load()
+		if n == nil {
 			return nil, fmt.Errorf("the edge of this process has not started")
 		}
-		return edgev1.NewEdgeClient(h.edge.server.Local(rpc.Admin)), nil
+		return edgev1.NewEdgeClient(n.server.Local(rpc.Admin)), nil
 	}
 	if address == "" {
 		return nil, fmt.Errorf("the edge answers no gRPC: its setting edge.grpc_listen is empty")

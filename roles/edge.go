@@ -1,6 +1,114 @@
 package roles
 
-import "github.com/limen-gateway/limen/platform/rpc"
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
 
-// edgeNode is the role edge.
-type edgeNode struct{ server *rpc.Server }
+	"golang.org/x/sync/errgroup"
+
+	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/platform/rpc"
+	"github.com/limen-gateway/limen/platform/run"
+	"github.com/limen-gateway/limen/platform/seal"
+	"github.com/limen-gateway/limen/platform/settings"
+	"github.com/limen-gateway/limen/services/edge"
+)
+
+// EdgeConfig are the settings of the data plane.
+type EdgeConfig struct {
+	Listen       string        `yaml:"listen" help:"address of the data plane, HTTP/1.1 and HTTP/2 with prior knowledge; limen dev serves it on its one port"`
+	TLSListen    string        `yaml:"tls_listen" help:"address of the data plane over TLS"`
+	CertFile     string        `yaml:"cert_file" help:"PEM file of the certificate; TLS signs its own when it is not named"`
+	KeyFile      string        `yaml:"key_file" help:"PEM file of the certificate's key"`
+	GRPCListen   string        `yaml:"grpc_listen" help:"address where admin asks this edge for explanations; trusted networks only"`
+	Suffixes     []string      `yaml:"suffixes" help:"domains under which {api}.execute-api.{region} names an API, beside AWS's and localhost"`
+	RecentBytes  int           `yaml:"recent_bytes" default:"16777216" help:"how much memory the records of recent requests may take, for explanations"`
+	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" help:"how long requests in flight may take when the edge ends"`
+	Functions    string        `yaml:"functions_url" help:"URL of the functions host, when it is not in this process: http://functions:9001"`
+	AccessLog    bool          `yaml:"access_log" default:"true" help:"write one line for each request"`
+}
+
+// Check tells which setting breaks which rule.
+func (c *EdgeConfig) Check() error {
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return settings.Refuse("cert_file", "must be given together with key_file")
+	}
+	return nil
+}
+
+// edgeNode is the role edge: the service and the gRPC server that answers for it.
+type edgeNode struct {
+	house   *house
+	service *edge.Service
+	server  *rpc.Server
+	invoker *functions.Invoker
+	ready   chan struct{}
+}
+
+func newEdge(h *house) (run.Service, error) { return buildEdge(h, nil, nil) }
+
+// buildEdge makes the edge; sockets and the handler of what names no API are given by the one port of dev.
+func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNode, error) {
+	c := h.config.Edge
+	invoker, err := h.invoker()
+	if err != nil {
+		return nil, err
+	}
+	client, err := h.configClient("edge")
+	if err != nil {
+		return nil, err
+	}
+	ring, err := seal.LoadOrCreate(h.edgeKeyFile())
+	if err != nil {
+		return nil, fmt.Errorf("edge_key_file: %w", err)
+	}
+	advertised := c.GRPCListen
+	if h.admin != nil {
+		advertised = localEdge
+	}
+	service, err := edge.New(edge.Config{
+		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
+		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
+	}, edge.Deps{
+		Admin: client, Keyring: ring, Functions: invoker, Fallback: fallback, Sockets: sockets,
+		Log: h.telemetry.Log, AccessLog: accessLog(h), Meter: h.telemetry.Meters.Meter("limen/edge"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := &edgeNode{house: h, service: service, invoker: invoker, ready: make(chan struct{}),
+		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, TrustClaims: true})}
+	service.Register(n.server)
+	h.edge.Store(n)
+	return n, nil
+}
+
+// invoker reaches functions: the host of this process, or one elsewhere.
+func (h *house) invoker() (*functions.Invoker, error) {
+	if host := h.functions.Load(); host != nil {
+		return functions.New(functions.Config{Host: host})
+	}
+	return functions.New(functions.Config{Endpoint: h.config.Edge.Functions})
+}
+
+func (n *edgeNode) Ready() <-chan struct{} { return n.service.Loaded() }
+
+// Run serves until ctx ends.
+func (n *edgeNode) Run(ctx context.Context) error {
+	defer n.invoker.Close()
+	var listeners []net.Listener
+	if address := n.house.config.Edge.GRPCListen; address != "" {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return fmt.Errorf("edge.grpc_listen: %w", err)
+		}
+		listeners = append(listeners, l)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.server.Serve(ctx, listeners...) })
+	g.Go(func() error { return n.service.Run(ctx) })
+	return g.Wait()
+}

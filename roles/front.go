@@ -2,11 +2,16 @@ package roles
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
+
+	"github.com/limen-gateway/limen/services/edge"
 )
 
-// front is the one port of dev.
+// front is the one port of dev: the edge listens on it, and what names no API goes to the control plane.
 type front struct {
 	house *house
 	ready chan struct{}
@@ -31,10 +36,33 @@ func (h *house) fallback() http.Handler {
 	})
 }
 
-// Run listens until ctx ends, then lets requests in flight end.
+// Run opens the port and runs the edge on it until ctx ends.
 func (f *front) Run(ctx context.Context) error {
-	return serveHTTP(ctx, "listen (LIMEN_LISTEN, --listen)", f.house.config.Listen, f.house.fallback(), func(address string) {
-		f.addr = address
+	l, err := net.Listen("tcp", f.house.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen (LIMEN_LISTEN, --listen): %w", err)
+	}
+	n, err := buildEdge(f.house, []edge.Socket{{Listener: l}}, f.house.fallback())
+	if err != nil {
+		_ = l.Close()
+		return err
+	}
+	f.addr = l.Addr().String()
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-n.Ready():
 		close(f.ready)
-	})
+	}
+	return <-done
+}
+
+// accessLog is where an edge writes one line for each request; a logger that writes nothing when it is switched off.
+func accessLog(h *house) *slog.Logger {
+	if h.config.Edge.AccessLog {
+		return h.telemetry.Log
+	}
+	return slog.New(slog.DiscardHandler)
 }

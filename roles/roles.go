@@ -40,6 +40,7 @@ type Config struct {
 	NATS        NATSConfig       `yaml:"nats"`
 	Admin       AdminConfig      `yaml:"admin"`
 	Functions   FunctionsConfig  `yaml:"functions"`
+	Edge        EdgeConfig       `yaml:"edge"`
 	// AdminAddress is where followers in other processes find admin.
 	AdminAddress string `yaml:"admin_address" help:"host:port of admin.grpc_listen, for edges and functions hosts in other processes"`
 	EdgeKeyFile  string `yaml:"edge_key_file" env:"LIMEN_EDGE_KEY_FILE" help:"the file of the key that seals copies of the configuration on disk; made in the data folder when not named"`
@@ -64,7 +65,7 @@ type house struct {
 	nats      *nats.Conn       // lent by nats, or a client of one elsewhere
 	admin     *controlPlane
 	functions atomic.Pointer[functions.Service] // set when the host of this process is built
-	edge      *edgeNode
+	edge      atomic.Pointer[edgeNode]
 	peers     *peers
 	dev       bool // one process plays every role
 }
@@ -107,6 +108,7 @@ func all() []role {
 		{name: "nats", build: newNATS},
 		{name: "admin", build: newAdmin, needs: []string{"etcd"}},
 		{name: "functions", build: newFunctions},
+		{name: "edge", build: newEdge},
 	}
 }
 
@@ -125,7 +127,8 @@ func Dev(c Config, t *telemetry.Telemetry) (services []run.Named, address func()
 	settings.Defaults(&c)
 	h := &house{config: c, telemetry: t, peers: newPeers(), dev: true}
 	f := newFront(h)
-	return append(h.list(all()), run.Named{Name: "front", Service: f}), func() string { return f.addr }
+	others := slices.DeleteFunc(all(), func(r role) bool { return r.name == "edge" })
+	return append(h.list(others), run.Named{Name: "edge", Service: f}), func() string { return f.addr }
 }
 
 // Server lists the services of a process that plays the named roles.
