@@ -57,6 +57,14 @@ func (s *Service) update(ctx context.Context, fn func(*draft.Tx) error) error {
 		return err
 	}
 	_, err = s.store.Update(ctx, scope, fn)
+	return sized(err)
+}
+
+// sized words the refusal of a change that one transaction cannot hold.
+func sized(err error) error {
+	if errors.Is(err, draft.ErrTooLarge) {
+		return fault.BadRequest("The request changes more than one transaction can hold. Please send it in parts.")
+	}
 	return err
 }
 
@@ -68,7 +76,7 @@ func (s *Service) publish(ctx context.Context, fn func(*draft.Tx) error) error {
 	}
 	rev, err := s.store.Update(ctx, scope, fn)
 	if err != nil {
-		return err
+		return sized(err)
 	}
 	return announce(ctx, rev)
 }

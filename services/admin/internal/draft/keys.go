@@ -37,6 +37,7 @@ const (
 	KeyValues   = "keyvalues"   // keyvalues/{SHA-256 of the value} → id
 	UsagePlans  = "usageplans"  // usageplans/{id}
 	PlanKeys    = "plankeys"    // plankeys/{plan}/{key}
+	KeyPlans    = "keyplans"    // keyplans/{key}/{plan}: finds the plans of a key
 	Account     = "account"     // account/settings
 	Functions   = "functions"   // functions/{name}
 )
