@@ -22,7 +22,7 @@ type Route struct {
 }
 
 // Param is a path parameter of a match: its name, and its value as on the wire.
-type Param struct{ Name, Value string }
+type Param = struct{ Name, Value string }
 
 // Match is the result of Tree.Match. Its memory is reused by the next call; values alias the path that was matched.
 type Match struct {

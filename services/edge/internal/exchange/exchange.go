@@ -17,8 +17,9 @@ import (
 	"github.com/limen-gateway/limen/core/routing"
 )
 
-// Field is one header or parameter, with the spelling and order of the wire.
-type Field struct{ Name, Value string }
+// Field is one header or parameter, with the spelling and order of the wire. It is an alias, so that slices of such pairs
+// fit wherever core takes them.
+type Field = struct{ Name, Value string }
 
 // Request is what the client sent, as on the wire: nothing is decoded, joined, sorted or canonicalised.
 type Request struct {
@@ -64,12 +65,15 @@ type Exchange struct {
 	EventPath  string // path without stage, leading slashes collapsed, trailing slash kept
 	DomainName string
 
+	// Payload is the body for the integration, after templates and content handling.
+	Payload []byte
 	// Backend is what the integration answered, before it is mapped.
 	Backend Backend
 
 	query       []Field
 	queryParsed bool
 	arena       []byte
+	scratch     []byte
 	body        []byte // backing memory of Request.Body and Response.Body while they are small
 	reply       []byte
 }
@@ -109,11 +113,11 @@ func (x *Exchange) reset() {
 	x.Backend = Backend{Headers: emptied(x.Backend.Headers)}
 	x.Record.Reset()
 	x.RequestID, x.ExtendedID, x.Trace = "", "", Trace{}
-	x.Scope, x.Method = nil, nil
+	x.Scope, x.Method, x.Payload = nil, nil, nil
 	x.Target, x.EventPath, x.DomainName = routing.Target{}, "", ""
 	x.Match.Params = nil
 	x.query, x.queryParsed = emptied(x.query), false
-	x.arena, x.body, x.reply = kept(x.arena), kept(x.body), kept(x.reply)
+	x.arena, x.scratch, x.body, x.reply = kept(x.arena), kept(x.scratch), kept(x.body), kept(x.reply)
 }
 
 func emptied(f []Field) []Field {
@@ -147,7 +151,14 @@ func (x *Exchange) Text(b []byte) string {
 	return View(x.arena[start:])
 }
 
-// Build lets fill append to the exchange's memory and returns what it appended as a string.
+// Compose is Build for a fill that uses the exchange itself: it appends to memory apart, which is copied at the end.
+func (x *Exchange) Compose(fill func(dst []byte) []byte) string {
+	x.scratch = fill(x.scratch[:0])
+	return x.Text(x.scratch)
+}
+
+// Build lets fill append to the exchange's memory and returns what it appended as a string. fill must not use the
+// exchange's memory otherwise.
 func (x *Exchange) Build(fill func(dst []byte) []byte) string {
 	start := len(x.arena)
 	x.arena = fill(x.arena)
@@ -195,4 +206,12 @@ func (x *Exchange) SetResponseHeader(name, value string) {
 // AddResponseHeader appends a response header.
 func (x *Exchange) AddResponseHeader(name, value string) {
 	x.Response.Headers = append(x.Response.Headers, Field{name, value})
+}
+
+// Text2 copies a name and a value into the exchange's memory.
+func (x *Exchange) Text2(name, value string) (string, string) {
+	start := len(x.arena)
+	x.arena = append(append(x.arena, name...), value...)
+	both := View(x.arena[start:])
+	return both[:len(name)], both[len(name):]
 }

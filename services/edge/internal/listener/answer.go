@@ -67,7 +67,7 @@ func plain(x *exchange.Exchange, e *gatewayresponse.Error) {
 // inlineBody is the largest body that is copied behind the head to be sent in one write.
 const inlineBody = 16 << 10
 
-// respond writes the answer, closes the books and reports whether the connection stays open.
+// respond closes the books, writes the answer and reports whether the connection stays open.
 func (c *conn) respond(x *exchange.Exchange, keepAlive bool) bool {
 	head := x.Request.Method == http.MethodHead
 	body := x.Response.Body
@@ -75,6 +75,7 @@ func (c *conn) respond(x *exchange.Exchange, keepAlive bool) bool {
 		body = nil
 	}
 	c.out = c.s.appendHead(c.out[:0], x, keepAlive)
+	c.s.closed(x, len(body))
 	c.touchWrite()
 	var err error
 	if len(body) <= inlineBody || c.tls != nil {
@@ -86,11 +87,11 @@ func (c *conn) respond(x *exchange.Exchange, keepAlive bool) bool {
 	if cap(c.out) > 4*inlineBody {
 		c.out = nil
 	}
-	c.s.closed(x, len(body))
 	return err == nil && keepAlive
 }
 
-// closed fills in what the record tells of the answer and hands it over.
+// closed fills in what the record tells of the answer and hands it over. This happens before the answer is sent: whoever
+// holds an answer can ask for its explanation.
 func (s *Server) closed(x *exchange.Exchange, bytes int) {
 	x.Record.Status, x.Record.Bytes, x.Record.Latency = x.Response.Status, bytes, x.Elapsed()
 	s.cfg.Handler.Closed(x)

@@ -178,12 +178,12 @@ func (s *Server) respondHTTP2(w http.ResponseWriter, x *exchange.Exchange) {
 	} else {
 		body = nil
 	}
-	w.WriteHeader(x.Response.Status)
 	if x.Request.Method == http.MethodHead {
 		body = nil
 	}
+	s.closed(x, len(body))
+	w.WriteHeader(x.Response.Status)
 	if len(body) > 0 {
 		_, _ = w.Write(body)
 	}
-	s.closed(x, len(body))
 }

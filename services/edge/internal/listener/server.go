@@ -27,7 +27,7 @@ type Handler interface {
 	Claims(x *exchange.Exchange) bool
 	// Serve fills in the response. It does not fail: failures are responses.
 	Serve(ctx context.Context, x *exchange.Exchange)
-	// Closed is told once when the answer has been written. Afterwards the exchange is reused.
+	// Closed is told once when the answer is complete, just before it is sent. Afterwards the exchange is reused.
 	Closed(x *exchange.Exchange)
 }
 

@@ -1,0 +1,260 @@
+// Package edge is the data plane: it follows the published configuration, compiles it into a plan, and runs every request
+// to an API through it. It is stateless; its last good configuration lies on its own disk.
+//
+// It decides nothing about who may call and counts nothing: those are questions to other services. The surprise: until
+// such a service is there, methods that need it refuse all calls.
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/limen-gateway/limen/core/executionlog"
+	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/platform/seal"
+	"github.com/limen-gateway/limen/platform/snapshots"
+	configv1 "github.com/limen-gateway/limen/proto/config/v1"
+	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
+	"github.com/limen-gateway/limen/services/edge/internal/exchange"
+	"github.com/limen-gateway/limen/services/edge/internal/integration"
+	"github.com/limen-gateway/limen/services/edge/internal/listener"
+	"github.com/limen-gateway/limen/services/edge/internal/plan"
+)
+
+// Config is what an operator sets. Every zero value is usable; without an address only Deps.Sockets are served.
+type Config struct {
+	// Address serves HTTP/1.1 and HTTP/2 with prior knowledge, TLSAddress both over TLS.
+	Address    string
+	TLSAddress string
+	// CertFile and KeyFile are PEM; without them TLS has a self-signed certificate for SelfSignedHosts.
+	CertFile        string
+	KeyFile         string
+	SelfSignedHosts []string
+	// Suffixes are domains under which {api}.execute-api.{region} names an API, beside AWS's and localhost.
+	Suffixes []string
+	// RecentBytes bounds the decision records kept for explanations; 0 is 16 MiB.
+	RecentBytes int
+	// DrainTimeout is how long requests in flight get when the edge ends; 0 is 30 s.
+	DrainTimeout time.Duration
+	// Dir keeps the last good configuration; empty keeps none.
+	Dir string
+	// AdvertiseAddress is where this edge answers gRPC.
+	AdvertiseAddress string
+}
+
+// Socket is a listening socket that is open already; with TLS its connections are encrypted.
+type Socket struct {
+	net.Listener
+	TLS *tls.Config
+}
+
+// Invoker invokes functions by ARN. Its errors are *functions.Error; it may keep the payload.
+type Invoker interface {
+	Invoke(ctx context.Context, functionARN string, payload []byte, o functions.Options) (functions.Result, error)
+}
+
+// Deps is what the edge calls. Every field may be nil.
+type Deps struct {
+	// Admin is followed; without it the configuration comes by Apply.
+	Admin configv1.ConfigClient
+	// Keyring seals the disk copy in Config.Dir.
+	Keyring   *seal.Keyring
+	Functions Invoker
+	// Fallback takes requests that name no API: the other faces of a process with one port.
+	Fallback http.Handler
+	// Known reports whether an API exists of which nothing is published, for better explanations.
+	Known func(api string) bool
+	// BackendRoots verify backends' certificates; nil means the system's.
+	BackendRoots *x509.CertPool
+	Sockets      []Socket
+	Log          *slog.Logger
+	// AccessLog gets one line per request; nil takes Log. Its handler must not keep the strings of a line: they live in
+	// the request's memory.
+	AccessLog *slog.Logger
+	Meter     metric.Meter
+}
+
+// Service is one edge.
+type Service struct {
+	edgev1.UnimplementedEdgeServer
+
+	config   Config
+	deps     Deps
+	plans    *plan.Plans
+	client   *integration.Client
+	recent   *exchange.Recent
+	counters *counters
+	server   *listener.Server
+	follower *snapshots.Follower
+}
+
+// New makes an edge that does nothing yet.
+func New(config Config, deps Deps) (*Service, error) {
+	if (config.CertFile == "") != (config.KeyFile == "") {
+		return nil, errors.New("edge: a certificate and its key must be given together")
+	}
+	if deps.Log == nil {
+		deps.Log = slog.Default()
+	}
+	if deps.AccessLog == nil {
+		deps.AccessLog = deps.Log
+	}
+	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes)}
+	s.plans = plan.New(plan.Config{
+		Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Suffixes: config.Suffixes, Known: deps.Known, Logger: deps.Log,
+	})
+	var err error
+	if s.counters, err = newCounters(deps.Meter); err != nil {
+		return nil, err
+	}
+	s.server = listener.New(listener.Config{Number: s.plans.Number, Handler: door{s}, Fallback: deps.Fallback, DrainTimeout: config.DrainTimeout, Logger: deps.Log})
+	if deps.Admin != nil {
+		s.follower = snapshots.New(snapshots.Config{
+			Role: "edge", Address: config.AdvertiseAddress, Dir: config.Dir, Keyring: deps.Keyring, Admin: deps.Admin, Log: deps.Log,
+		}, s)
+	}
+	return s, nil
+}
+
+// Register answers gRPC: explanations of requests this edge answered.
+func (s *Service) Register(r grpc.ServiceRegistrar) { edgev1.RegisterEdgeServer(r, s) }
+
+// Run serves until ctx ends and requests in flight are answered.
+func (s *Service) Run(ctx context.Context) error {
+	sockets, err := s.listen()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	backends, stop := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error {
+		defer stop() // backends are needed until the last request is answered
+		return s.server.Run(ctx, sockets...)
+	})
+	group.Go(func() error {
+		s.client.Run(backends)
+		return nil
+	})
+	if s.follower != nil {
+		group.Go(func() error { return s.follower.Run(ctx) })
+	}
+	return group.Wait()
+}
+
+// Loaded is closed when a configuration is there, from the disk or from admin. It is nil without Deps.Admin.
+func (s *Service) Loaded() <-chan struct{} {
+	if s.follower == nil {
+		return nil
+	}
+	return s.follower.Loaded()
+}
+
+// Apply takes over published configuration. It is called by one goroutine.
+func (s *Service) Apply(u snapshots.Update) { s.plans.Apply(u) }
+
+// Report tells per stage what is served.
+func (s *Service) Report() []*configv1.StageReport { return s.plans.Report() }
+
+// Explain renders the decision record of a request of an account, by its request id or extended id. An empty account
+// finds any.
+func (s *Service) Explain(_ context.Context, r *edgev1.ExplainRequest) (*edgev1.ExplainResponse, error) {
+	var rec executionlog.Record
+	if !s.recent.Find(r.GetRequestId(), &rec) {
+		return &edgev1.ExplainResponse{}, nil
+	}
+	// What never reached an API belongs to no account; anybody who may explain may see it.
+	if rec.Account != "" && r.GetAccount() != "" && rec.Account != r.GetAccount() {
+		return &edgev1.ExplainResponse{}, nil
+	}
+	return &edgev1.ExplainResponse{Found: true, Text: rec.Explain()}, nil
+}
+
+// listen opens the sockets of the configuration.
+func (s *Service) listen() ([]listener.Socket, error) {
+	var out []listener.Socket
+	for _, socket := range s.deps.Sockets {
+		out = append(out, listener.Socket(socket))
+	}
+	if s.config.Address != "" {
+		l, err := net.Listen("tcp", s.config.Address)
+		if err != nil {
+			return nil, closeAll(out, err)
+		}
+		out = append(out, listener.Socket{Listener: l})
+	}
+	if s.config.TLSAddress != "" {
+		cfg, err := s.tls()
+		if err != nil {
+			return nil, closeAll(out, err)
+		}
+		l, err := net.Listen("tcp", s.config.TLSAddress)
+		if err != nil {
+			return nil, closeAll(out, err)
+		}
+		out = append(out, listener.Socket{Listener: l, TLS: cfg})
+	}
+	if len(out) == 0 {
+		return nil, errors.New("edge: no address to listen on")
+	}
+	return out, nil
+}
+
+func closeAll(sockets []listener.Socket, err error) error {
+	for _, l := range sockets {
+		_ = l.Close()
+	}
+	return fmt.Errorf("edge: %w", err)
+}
+
+func (s *Service) tls() (*tls.Config, error) {
+	if s.config.CertFile != "" {
+		cert, err := listener.LoadCertificate(s.config.CertFile, s.config.KeyFile)
+		return listener.TLSConfig(cert), err
+	}
+	hosts := s.config.SelfSignedHosts
+	if len(hosts) == 0 {
+		hosts = []string{"localhost", "127.0.0.1", "::1", "*.execute-api.localhost"}
+	}
+	cert, err := listener.SelfSigned(time.Now(), hosts...)
+	return listener.TLSConfig(cert), err
+}
+
+// door hands requests from the listener to the plan, and closes their books.
+type door struct{ s *Service }
+
+func (d door) Claims(x *exchange.Exchange) bool { return d.s.plans.Claims(x) }
+
+func (d door) Serve(ctx context.Context, x *exchange.Exchange) { d.s.plans.Serve(ctx, x) }
+
+// Closed: memory for explanations, counters, and one access line, all from the same record.
+func (d door) Closed(x *exchange.Exchange) {
+	r := &x.Record
+	d.s.recent.Keep(r)
+	d.s.counters.count(x)
+	log := d.s.deps.AccessLog
+	if !log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	attrs := [...]slog.Attr{
+		slog.String("request_id", r.RequestID), slog.String("extended_id", r.ExtendedID), slog.String("api_id", r.API),
+		slog.String("stage", r.Stage), slog.String("method", r.Method), slog.String("path", r.Path), slog.String("route", r.Resource),
+		slog.Int("status", r.Status), slog.Int("bytes", r.Bytes), slog.Int64("latency_us", r.Latency.Microseconds()),
+		slog.Int64("backend_us", r.Backend.Microseconds()), slog.String("source_ip", r.Source),
+	}
+	if cause, ok := r.Cause(); ok {
+		log.LogAttrs(context.Background(), slog.LevelInfo, "request", append(attrs[:], slog.String("cause", cause.Text()))...)
+		return
+	}
+	log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs[:]...)
+}

@@ -1,0 +1,57 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/limen-gateway/limen/core/executionlog"
+	"github.com/limen-gateway/limen/core/gatewayresponse"
+	"github.com/limen-gateway/limen/core/mapping"
+	"github.com/limen-gateway/limen/services/edge/internal/exchange"
+	"github.com/limen-gateway/limen/services/edge/internal/integration"
+)
+
+// requestBody chooses what the integration receives as body, step 0.13: proxies take it as it is, the others by the
+// passthrough table; then content handling.
+func requestBody(m Method, _ *integration.Caller) exchange.Phase {
+	in := m.Integration
+	if in.Type == exchange.AWSProxy {
+		return func(context.Context, *exchange.Exchange) error { return nil } // the event takes the body itself
+	}
+	if in.Type == exchange.HTTPProxy {
+		return func(_ context.Context, x *exchange.Exchange) error { return handled(x, in) }
+	}
+	return func(_ context.Context, x *exchange.Exchange) error {
+		contentType := x.HeaderFold("content-type")
+		template, choice := in.Templates.ForRequest(contentType, in.Passthrough)
+		switch choice {
+		case mapping.Unsupported:
+			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.UnsupportedMediaType, mapping.MediaType(contentType, "application/json"), in.Passthrough)
+			return gatewayresponse.New(gatewayresponse.UnsupportedMediaType, nil)
+		case mapping.PassThrough:
+			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.RequestMapped, "the request body, passed through")
+			return handled(x, in)
+		}
+		if in.ContentHandling != mapping.ConvertToText && x.Scope.BinaryMediaTypes.Match(contentType) && len(x.Request.Body) > 0 {
+			// spec/rest.md 4.6: a template cannot read bytes.
+			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.TemplateFailed, "request", "the body is binary and is not converted to text")
+			return gatewayresponse.New(gatewayresponse.APIConfigurationError, nil)
+		}
+		x.Payload = []byte(template.Render())
+		x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.RequestMapped, "the template for "+template.ContentType)
+		return nil
+	}
+}
+
+// handled passes the body on after content handling (spec/rest.md 4.6).
+func handled(x *exchange.Exchange, in *exchange.Integration) error {
+	if len(x.Request.Body) == 0 {
+		return nil
+	}
+	body, ok := x.Scope.BinaryMediaTypes.RequestBody(x.Request.Body, x.HeaderFold("content-type"), in.ContentHandling)
+	if !ok {
+		x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.NotBase64, "request")
+		return gatewayresponse.New(gatewayresponse.APIConfigurationError, nil)
+	}
+	x.Payload = body
+	return nil
+}

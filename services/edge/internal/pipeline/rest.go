@@ -1,0 +1,74 @@
+// Package pipeline holds, per API family, the ordered list of phases that a request passes after its method was found,
+// and the phases themselves. Its lists are the only statement of the order in code (spec/rest.md section 0).
+//
+// A method's list leaves out what the method does not need. The surprise: a method that needs something this gateway does
+// not serve yet has one phase, which refuses every call: an unfinished feature never leaves a method open.
+package pipeline
+
+import (
+	"context"
+
+	"github.com/limen-gateway/limen/core/executionlog"
+	"github.com/limen-gateway/limen/core/gatewayresponse"
+	"github.com/limen-gateway/limen/services/edge/internal/exchange"
+	"github.com/limen-gateway/limen/services/edge/internal/integration"
+)
+
+// Method is what Compile looks at.
+type Method struct {
+	Integration *exchange.Integration
+	// Unserved names what the method needs and this gateway does not serve yet; "" for nothing.
+	Unserved string
+}
+
+// step is one place in the order: a phase, and which methods need it.
+type step struct {
+	needed func(Method) bool
+	phase  func(Method, *integration.Caller) exchange.Phase
+}
+
+// rest is the order of REST APIs, steps 0.7 to 0.15 of spec/rest.md section 0.
+var rest = []step{
+	{func(m Method) bool { return m.Unserved != "" }, refuse},
+	{served, requestBody},
+	{served, call},
+	{func(m Method) bool { return served(m) && !isProxy(m) }, integrationResponse},
+}
+
+func served(m Method) bool { return m.Unserved == "" }
+
+func isProxy(m Method) bool {
+	return m.Integration.Type == exchange.HTTPProxy || m.Integration.Type == exchange.AWSProxy
+}
+
+// REST compiles the phases of a method of a REST API.
+func REST(m Method, c *integration.Caller) []exchange.Phase {
+	var out []exchange.Phase
+	for _, s := range rest {
+		if s.needed(m) {
+			out = append(out, s.phase(m, c))
+		}
+	}
+	return out
+}
+
+// refuse fails closed.
+func refuse(m Method, _ *integration.Caller) exchange.Phase {
+	return func(_ context.Context, x *exchange.Exchange) error {
+		x.Record.Add(executionlog.PhaseAuthorize, executionlog.NotSupported, m.Unserved)
+		return gatewayresponse.New(gatewayresponse.APIConfigurationError, nil)
+	}
+}
+
+// call is the integration call, step 0.14.
+func call(m Method, c *integration.Caller) exchange.Phase {
+	switch m.Integration.Type {
+	case exchange.HTTP, exchange.HTTPProxy:
+		return c.HTTP
+	case exchange.AWSProxy:
+		return c.LambdaProxy
+	case exchange.Mock:
+		return c.Mock
+	}
+	return refuse(Method{Unserved: "an integration of type " + string(m.Integration.Type)}, c)
+}
