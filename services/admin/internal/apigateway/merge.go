@@ -113,6 +113,7 @@ func (g *merge) models(defined []*apigatewayv1.Model) {
 	}
 	for _, m := range defined {
 		m = clone(m)
+		g.check(checkSchema(g.tree.RestAPI.GetId(), m.GetSchema()), "Unable to create model named '%s'", m.GetName())
 		if before := old[m.GetName()]; before != nil {
 			m.Id = before.Id
 		} else {
@@ -125,6 +126,13 @@ func (g *merge) models(defined []*apigatewayv1.Model) {
 				g.hasDefault(d.GetName())
 			}
 		}
+	}
+	size := 0
+	for _, m := range g.tree.Models {
+		size += len(m.GetSchema())
+	}
+	if size > maxModels {
+		g.faults = append(g.faults, fmt.Sprintf("The models of an API may have %d bytes together, with those of the document they have %d", maxModels, size))
 	}
 }
 
@@ -146,6 +154,7 @@ func (g *merge) validatorsOf(defined []*apigatewayv1.RequestValidator) {
 	}
 	for _, v := range defined {
 		v = clone(v)
+		g.check(checkValidator(v), "Unable to create request validator '%s'", v.GetName())
 		id, ok := g.validators[v.GetName()]
 		if !ok {
 			id = g.newID(func(id string) bool { return old[id] != nil || g.tree.Validators[id] != nil })
