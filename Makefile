@@ -19,6 +19,10 @@ help: ## list the targets
 build: ## build bin/limen
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/limen ./cmd/limen
 
+.PHONY: demo
+demo: ## the main job end to end: create by AWS SDK, deploy, call, refuse and explain, restart; each step with its answer
+	@mkdir -p bin && cd test && go test -c -o ../bin/demo.test ./demo && cd demo && ../../bin/demo.test -test.count=1
+
 .PHONY: fmt
 fmt: ## format every Go file
 	gofmt -w .
@@ -54,13 +58,14 @@ bench: ## every benchmark of the product
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: check
-check: ## format, vet, lint and layout; changes nothing
+check: ## generate and compare, format, vet, lint and layout; changes nothing that is current
+	@$(MAKE) --no-print-directory gen >/dev/null && git diff --exit-code --stat -- proto docs || { echo "generated files are not current; commit what make gen wrote"; exit 1; }
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted; run make fmt:"; echo "$$files"; exit 1; }
 	@$(MAKE) --no-print-directory vet lint layout
 
 .PHONY: ci
 ci: ## what CI runs, each step with its seconds
-	@for step in build check test; do \
+	@for step in demo test check; do \
 		start=$$SECONDS; $(MAKE) --no-print-directory $$step; echo "ci: $$step took $$((SECONDS - start)) s"; done
 
 .PHONY: gen
