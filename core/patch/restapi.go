@@ -25,7 +25,7 @@ var RestAPI = &Rules[restAPI]{rules: []rule[restAPI]{
 	{"/minimumCompressionSize", replace, number(func(a restAPI) **int32 { return &a.MinimumCompressionSize }, 0, 10485760, true,
 		"Invalid minimum compression size, must be between 0 and 10485760")},
 	{"/binaryMediaTypes/{type}", addReplaceRemove, keyed(func(a restAPI) **apigatewayv1.StringList { return &a.BinaryMediaTypes })},
-	{"/endpointConfiguration/types/{which}", replace, endpointType},
+	{"/endpointConfiguration/types/{which}", []string{"add", "replace", "remove", "copy", "move", "test"}, endpointType},
 	{"/endpointConfiguration/vpcEndpointIds", addRemove, element(func(a restAPI) **apigatewayv1.StringList {
 		return &endpoint(a).VpcEndpointIds
 	})},
@@ -41,7 +41,7 @@ var RestAPI = &Rules[restAPI]{rules: []rule[restAPI]{
 	}},
 }, otherwise: func(_ restAPI, op Op) *fault.Error {
 	if op.Path == "/endpointConfiguration/types" {
-		return fault.BadRequest("Invalid patch operation specified. Must be 'add'|'remove'|'replace'")
+		return wrongTypesOp()
 	}
 	return fault.BadRequest("Invalid patch path %s", op.Path)
 }}
@@ -53,11 +53,19 @@ func endpoint(a restAPI) *apigatewayv1.EndpointConfiguration {
 	return a.EndpointConfiguration
 }
 
-// endpointTypes allows the changes of spec/rest.md 1.6.
+// wrongTypesOp is worded unlike any other refusal.
+func wrongTypesOp() *fault.Error {
+	return fault.BadRequest("Invalid patch operation specified. Must be 'add'|'remove'|'replace'")
+}
+
+// endpointChanges holds the changes of spec/rest.md 1.6.
 var endpointChanges = map[string][]string{"EDGE": {"REGIONAL", "PRIVATE"}, "REGIONAL": {"EDGE", "PRIVATE"}, "PRIVATE": {"REGIONAL"}}
 
 // endpointType takes both forms that clients send: /types/EDGE with the new type, and /types/0.
 func endpointType(a restAPI, op Op) *fault.Error {
+	if op.Op != "replace" {
+		return wrongTypesOp()
+	}
 	to := op.Text()
 	if endpointChanges[to] == nil {
 		return fault.BadRequest("Invalid EndpointTypes specified. Valid options are REGIONAL,EDGE,PRIVATE")

@@ -56,10 +56,10 @@ func newPlane(t *testing.T) *plane {
 	return startPlane(t, etcd.Client)
 }
 
-func startPlane(t *testing.T, client *clientv3.Client) *plane {
+func startPlane(t *testing.T, client *clientv3.Client, more ...rootkeys.Key) *plane {
 	t.Helper()
 	s, err := admin.New(admin.Config{}, admin.Deps{
-		Etcd: client, RootKeys: []rootkeys.Key{alice, bob}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Etcd: client, RootKeys: append([]rootkeys.Key{alice, bob}, more...), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Seal: masterKey, Edges: func(string) (edgev1.EdgeClient, error) { return nil, io.EOF },
 	})
 	if err != nil {

@@ -97,7 +97,7 @@ func checkCanary(req *apigatewayv1.CreateDeploymentRequest) error {
 	}
 	given := "null"
 	if req.StageName != nil {
-		given = "empty"
+		given = "" // the value itself, recorded so
 	}
 	return fault.BadRequest("Invalid deployment content specified.Non null and non empty stageName must be provided for canary deployment. Provided value is %s", given)
 }

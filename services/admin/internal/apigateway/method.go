@@ -68,6 +68,7 @@ func (s *Service) PutMethod(ctx context.Context, req *apigatewayv1.PutMethodRequ
 	m := &apigatewayv1.Method{}
 	req.CopyTo(m)
 	orDefault(&m.ApiKeyRequired, false)
+	upperAuthorization(m)
 	err := s.editAPI(ctx, req.GetRestApiId(), unknownResource, func(a *draft.API) error {
 		ok, err := a.Has(draft.Resources, req.GetResourceId())
 		if err != nil {
@@ -115,6 +116,13 @@ func (s stored) authorizer(id string) (*apigatewayv1.Authorizer, error) {
 		return nil, err
 	}
 	return authorizer, err
+}
+
+// upperAuthorization: AWS takes "none" for NONE.
+func upperAuthorization(m *apigatewayv1.Method) {
+	if m.AuthorizationType != nil {
+		m.AuthorizationType = ptr(strings.ToUpper(m.GetAuthorizationType()))
+	}
 }
 
 // checkMethod holds the rules between a method and the rest of its API.
@@ -206,6 +214,7 @@ func (s *Service) UpdateMethod(ctx context.Context, req *apigatewayv1.UpdateMeth
 		if err := patch.Method.Apply(m, req.PatchOperations); err != nil {
 			return err
 		}
+		upperAuthorization(m)
 		if kind := m.GetAuthorizationType(); kind == "NONE" || kind == "AWS_IAM" {
 			m.AuthorizerId = nil // accepted and ignored (spec/control-plane.md 6.1)
 		}

@@ -205,7 +205,7 @@ func storePolicy(api *apigatewayv1.RestApi) error {
 func (s *Service) GetRestApi(ctx context.Context, req *apigatewayv1.GetRestApiRequest) (*apigatewayv1.RestApi, error) {
 	var out *apigatewayv1.RestApi
 	err := s.readAPI(ctx, req.GetRestApiId(), unknownAPI(ctx, req.GetRestApiId()), func(a *draft.API) error {
-		out = restAPIView(a.RestAPI)
+		out = restAPIAlone(a.RestAPI)
 		return nil
 	})
 	return out, err
@@ -239,7 +239,7 @@ func (s *Service) UpdateRestApi(ctx context.Context, req *apigatewayv1.UpdateRes
 			}
 		}
 		a.RestAPI = changed
-		out = restAPIView(changed)
+		out = restAPIAlone(changed)
 		return a.Save()
 	})
 	return out, err
@@ -268,6 +268,15 @@ func restAPIView(api *apigatewayv1.RestApi) *apigatewayv1.RestApi {
 	}
 	if len(v.Tags.GetEntries()) == 0 {
 		v.Tags = nil
+	}
+	return v
+}
+
+// restAPIAlone is restAPIView for answers about one API that exists: they show that it has no tags (spec/control-plane.md 2).
+func restAPIAlone(api *apigatewayv1.RestApi) *apigatewayv1.RestApi {
+	v := restAPIView(api)
+	if v.Tags == nil {
+		v.Tags = &apigatewayv1.StringMap{}
 	}
 	return v
 }
