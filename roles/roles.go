@@ -121,14 +121,28 @@ func Names() []string {
 	return out
 }
 
-// Dev lists the services of a process that plays every role and answers on one port. address tells, once they are ready,
-// where that is.
-func Dev(c Config, t *telemetry.Telemetry) (services []run.Named, address func() string) {
+// DevProcess is a process that plays every role and answers on one port.
+type DevProcess struct {
+	Services []run.Named
+	house    *house
+	front    *front
+}
+
+// Dev lists the services of a process that plays every role.
+func Dev(c Config, t *telemetry.Telemetry) *DevProcess {
 	settings.Defaults(&c)
 	h := &house{config: c, telemetry: t, peers: newPeers(), dev: true}
 	f := newFront(h)
 	others := slices.DeleteFunc(all(), func(r role) bool { return r.name == "edge" })
-	return append(h.list(others), run.Named{Name: "edge", Service: f}), func() string { return f.addr }
+	return &DevProcess{append(h.list(others), run.Named{Name: "edge", Service: f}), h, f}
+}
+
+// Address is where it answers, once its services are ready.
+func (d *DevProcess) Address() string { return d.front.addr }
+
+// Seed gives it the API of an OpenAPI file, or the sample API without one, once its services are ready.
+func (d *DevProcess) Seed(ctx context.Context, file string) (Seed, error) {
+	return d.house.seed(ctx, file)
 }
 
 // Server lists the services of a process that plays the named roles.

@@ -118,15 +118,15 @@ func TestDevAnswersOnOnePort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, address := Dev(c, tel)
+	dev := Dev(c, tel)
 	var names []string
-	for _, n := range list {
+	for _, n := range dev.Services {
 		names = append(names, n.Name)
 	}
 	if got := strings.Join(names, " "); got != "telemetry etcd nats admin functions edge" {
 		t.Errorf("services: %s", got)
 	}
-	g := run.New(nil, list...)
+	g := run.New(nil, dev.Services...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()
@@ -134,7 +134,7 @@ func TestDevAnswersOnOnePort(t *testing.T) {
 	tel.Health.Started()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for path, want := range map[string]string{"/readyz": "200 ok", "/readyz/etcd": "200 ok", "/readyz/nope": "404 there is no check nope"} {
-		resp, err := client.Get("http://" + address() + path)
+		resp, err := client.Get("http://" + dev.Address() + path)
 		if err != nil {
 			t.Fatal(err)
 		}

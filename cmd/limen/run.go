@@ -25,20 +25,26 @@ var (
 
 func devCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "dev",
+		Use:   "dev [OPENAPI_FILE]",
 		Short: "Run everything in this process",
-		Long: "Run every role in one process on one port, with its data in one folder. Prints the keys and addresses that the\n" +
-			"AWS CLI and SDKs need once it is ready.",
-		Args: cobra.NoArgs,
+		Long: "Run every role in one process on one port, with its data in one folder, and serve the API of an OpenAPI file on\n" +
+			"the stage dev, or a sample API on the stage prod. Prints the keys and addresses that the AWS CLI and SDKs need\n" +
+			"once it is ready.",
+		Args: cobra.MaximumNArgs(1),
 	}
 	withSettings(c, []cli.Shortcut{dataDirFlag, listenFlag}, func(begin time.Time, config roles.Config, t *telemetry.Telemetry) ([]run.Named, error) {
 		keys, path, err := roles.RootKeys(config, true)
 		if err != nil {
 			return nil, err
 		}
-		list, address := roles.Dev(config, t)
-		return append(list, started(t, func() {
-			announce(c.OutOrStdout(), config, "http://"+address(), path, keys[0], time.Since(begin))
+		dev := roles.Dev(config, t)
+		return append(dev.Services, started(t, func(ctx context.Context) error {
+			seed, err := dev.Seed(ctx, c.Flags().Arg(0))
+			if err != nil {
+				return err
+			}
+			announce(c.OutOrStdout(), config, "http://"+dev.Address(), path, keys[0], seed, time.Since(begin))
+			return nil
 		})), nil
 	})
 	return c
@@ -56,8 +62,9 @@ func serverCommand() *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		return append(list, started(t, func() {
+		return append(list, started(t, func(context.Context) error {
 			t.Log.Info("ready", "roles", *names, "took", time.Since(begin), "side_listener", t.Address())
+			return nil
 		})), nil
 	})
 	return c
@@ -102,10 +109,12 @@ func serve(ctx context.Context, begin time.Time, config roles.Config, loaded *se
 }
 
 // started is the last service of a list: it tells the probes, and whoever waits, that everything runs.
-func started(t *telemetry.Telemetry, announce func()) run.Named {
+func started(t *telemetry.Telemetry, announce func(context.Context) error) run.Named {
 	return run.Named{Name: "announce", Service: run.Func(func(ctx context.Context) error {
+		if err := announce(ctx); err != nil {
+			return err
+		}
 		t.Health.Started()
-		announce()
 		<-ctx.Done()
 		t.Health.Drain()
 		return nil
@@ -113,15 +122,17 @@ func started(t *telemetry.Telemetry, announce func()) run.Named {
 }
 
 // announce prints what a user of dev needs. The last line begins with "limen ready": what waits for dev waits for it.
-func announce(w io.Writer, c roles.Config, url, keyFile string, k rootkeys.Key, took time.Duration) {
+func announce(w io.Writer, c roles.Config, url, keyFile string, k rootkeys.Key, seed roles.Seed, took time.Duration) {
 	fmt.Fprintf(w, `AWS_ENDPOINT_URL=%s
 AWS_ACCESS_KEY_ID=%s
 AWS_SECRET_ACCESS_KEY=%s
 AWS_DEFAULT_REGION=%s
 
 # account %s; more keys in %s
-curl %s/readyz
-
-limen ready in %d ms at %s
-`, url, k.AccessKeyID, k.SecretAccessKey, c.Region, k.Account, keyFile, url, took.Milliseconds(), url)
+`, url, k.AccessKeyID, k.SecretAccessKey, c.Region, k.Account, keyFile)
+	if seed.API != "" {
+		fmt.Fprintf(w, "# API %s of %s, stage %s; also at http://%s.execute-api.localhost%s/%s/\ncurl '%s/_aws/execute-api/%s/%s%s'\n",
+			seed.API, seed.Name, seed.Stage, seed.API, url[strings.LastIndexByte(url, ':'):], seed.Stage, url, seed.API, seed.Stage, seed.Path)
+	}
+	fmt.Fprintf(w, "\nlimen ready in %d ms at %s\n", took.Milliseconds(), url)
 }
