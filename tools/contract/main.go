@@ -28,11 +28,13 @@ func run(root string) error {
 	if err != nil {
 		return err
 	}
+	var all []*facts.Service
 	for _, name := range services {
 		svc, err := facts.Read(filepath.Join(proto, "aws", name+".json"))
 		if err != nil {
 			return err
 		}
+		all = append(all, svc)
 		if err := writeMessages(proto, svc, ledger); err != nil {
 			return err
 		}
@@ -44,6 +46,9 @@ func run(root string) error {
 		}
 	}
 	if err := ledger.save(); err != nil {
+		return err
+	}
+	if err := writeOperations(root, all); err != nil {
 		return err
 	}
 	return compile(proto)
