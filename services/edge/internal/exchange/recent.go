@@ -53,29 +53,39 @@ type history struct {
 func (h *history) add(rec *executionlog.Record) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	seg := h.ring[h.at]
-	if seg == nil {
-		seg = make([]byte, 0, h.size)
+	if h.ring[h.at] == nil || h.size-len(h.ring[h.at]) < min(roomFor, h.size/4) {
+		h.turn()
 	}
+	if !h.write(rec) {
+		h.turn()
+		h.write(rec) // one that is larger than a segment is not kept
+	}
+}
+
+// roomFor is what most records fit into: a segment with less room is left as it is.
+const roomFor = 2048
+
+// turn begins the next segment, which forgets the oldest records.
+func (h *history) turn() {
+	if h.ring[h.at] != nil {
+		h.at = (h.at + 1) % segments
+	}
+	if h.ring[h.at] == nil {
+		h.ring[h.at] = make([]byte, 0, h.size)
+	}
+	h.ring[h.at] = h.ring[h.at][:0]
+}
+
+func (h *history) write(rec *executionlog.Record) bool {
+	seg := h.ring[h.at]
 	start := len(seg)
 	grown := rec.Append(append(seg, 0, 0, 0, 0))
 	if len(grown) > h.size {
-		// The segment is full: the oldest one makes room. A record larger than a segment is not kept.
-		h.at = (h.at + 1) % segments
-		next := h.ring[h.at]
-		if next == nil {
-			next = make([]byte, 0, h.size)
-		}
-		if len(grown)-start > h.size {
-			return
-		}
-		next = append(next[:0], grown[start:]...)
-		binary.LittleEndian.PutUint32(next, uint32(len(next)-4))
-		h.ring[h.at] = next
-		return
+		return false
 	}
 	binary.LittleEndian.PutUint32(grown[start:], uint32(len(grown)-start-4))
 	h.ring[h.at] = grown
+	return true
 }
 
 func (h *history) find(id string, rec *executionlog.Record) bool {

@@ -181,8 +181,6 @@ type outgoing struct {
 	method   string
 	deadline time.Time
 	body     []byte
-	// head appends request line and headers.
-	head func(x *exchange.Exchange, dst []byte, o *outgoing) []byte
 }
 
 // errUnsent marks a request of which no byte left this edge.
@@ -230,7 +228,7 @@ func (u *upstream) roundTrip(x *exchange.Exchange, o *outgoing) (keep bool, err 
 	if u.net.SetDeadline(o.deadline) != nil {
 		return false, errUnsent
 	}
-	u.out = o.head(x, u.out[:0], o)
+	u.out = appendHead(x, u.out[:0], o)
 	n, sent := u.send(o.body)
 	if sent != nil && n == 0 && !errors.Is(sent, os.ErrDeadlineExceeded) {
 		return false, errUnsent

@@ -35,7 +35,7 @@ func (c *Caller) HTTP(ctx context.Context, x *exchange.Exchange) error {
 		return invalidEndpoint(x, uri, err)
 	}
 	start := time.Now()
-	o := outgoing{endpoint: e, method: in.HTTPMethod, deadline: start.Add(in.Timeout), body: x.Payload, head: appendHead}
+	o := outgoing{endpoint: e, method: in.HTTPMethod, deadline: start.Add(in.Timeout), body: x.Payload}
 	if o.method == "" {
 		o.method = x.Request.Method
 	}
