@@ -27,7 +27,7 @@ const conformanceRegion = "us-east-1"
 var conformanceAreas = []struct {
 	name  string
 	floor int
-}{{"control-plane", 38}, {"api-keys", 6}, {"gateway-responses", 3}, {"stages-deployments", 8}}
+}{{"control-plane", 39}, {"api-keys", 6}, {"gateway-responses", 3}, {"stages-deployments", 8}, {"openapi", 8}}
 
 type (
 	conformanceCase struct {

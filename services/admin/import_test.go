@@ -102,8 +102,11 @@ func TestPutMerges(t *testing.T) {
 	p := newPlane(t)
 	_, path := p.imported(petsJSON, "")
 	before := p.routes(path)
-	api := p.must(alice, "PUT", path, putDocument)
-	if api["name"] != "pets" || api["version"] != "2" || api["description"] != "All about pets" || api["createdDate"] == nil || api["endpointConfiguration"] == nil {
+	api := p.must(alice, "PUT", path, strings.Replace(putDocument, `"paths"`, `"x-amazon-apigateway-binary-media-types":["image/png","image/gif"],"paths"`, 1))
+	if got := jsonOf(t, api["binaryMediaTypes"]); got != `["image/png","image/gif"]` {
+		t.Errorf("media types %s", got)
+	}
+	if api["name"] != "new name" || api["version"] != "2" || api["description"] != "All about pets" || api["createdDate"] == nil || api["endpointConfiguration"] == nil {
 		t.Errorf("answer %v", api)
 	}
 	after := p.routes(path)

@@ -71,11 +71,11 @@ func (g *merge) check(err error, text string, args ...any) {
 func (g *merge) members(def *apigatewayv1.RestApi) {
 	api := g.tree.RestAPI
 	if g.overwrite {
-		keep(&api.Name, def.Name)
 		api.Description, api.Version, api.Policy = nil, nil, nil
 		api.BinaryMediaTypes, api.MinimumCompressionSize = nil, nil
 		api.ApiKeySource = ptr("HEADER")
 	}
+	keep(&api.Name, def.Name)
 	keep(&api.Description, def.Description)
 	keep(&api.Version, def.Version)
 	keep(&api.ApiKeySource, def.ApiKeySource)
@@ -83,8 +83,13 @@ func (g *merge) members(def *apigatewayv1.RestApi) {
 	keep(&api.SecurityPolicy, def.SecurityPolicy)
 	keep(&api.EndpointAccessMode, def.EndpointAccessMode)
 	keep(&api.DisableExecuteApiEndpoint, def.DisableExecuteApiEndpoint)
-	if def.BinaryMediaTypes != nil {
-		api.BinaryMediaTypes = def.BinaryMediaTypes
+	for _, mediaType := range def.BinaryMediaTypes.GetItems() { // merged, not replaced
+		if api.BinaryMediaTypes == nil {
+			api.BinaryMediaTypes = &apigatewayv1.StringList{}
+		}
+		if !slices.Contains(api.BinaryMediaTypes.Items, mediaType) {
+			api.BinaryMediaTypes.Items = append(api.BinaryMediaTypes.Items, mediaType)
+		}
 	}
 	if e := def.EndpointConfiguration; e.GetVpcEndpointIds() != nil {
 		api.EndpointConfiguration.VpcEndpointIds = e.VpcEndpointIds
