@@ -70,18 +70,23 @@ func (s *Service) CreateUsagePlanKey(ctx context.Context, req *apigatewayv1.Crea
 		if out, err = s.planKeyView(tx, k, kr); err != nil {
 			return err
 		}
-		record := &storev1.Record{Account: tx.Scope.Account, Region: tx.Scope.Region, Parent: p.GetId(), Created: s.timestamp()}
-		entry := &apigatewayv1.UsagePlanKey{Id: k.Id, Type: ptr(planKeyType)}
-		if err := tx.Create(planKeyKey(tx, p.GetId(), k.GetId()), record, entry); err != nil {
-			return err
-		}
-		tx.PutBytes(keyPlanKey(tx, k.GetId(), p.GetId()), nil)
 		if err := tx.Put(apiKeyKey(tx, k.GetId()), kr, k); err != nil {
 			return err
 		}
-		return tx.Put(planKey(tx, p.GetId()), r, p)
+		return s.joinPlan(tx, p, r, k.Id)
 	})
 	return out, err
+}
+
+// joinPlan writes the entries of a key in a plan, and the plan; the caller writes the key.
+func (s *Service) joinPlan(tx *draft.Tx, p *apigatewayv1.UsagePlan, r *storev1.Record, key *string) error {
+	record := &storev1.Record{Account: tx.Scope.Account, Region: tx.Scope.Region, Parent: p.GetId(), Created: s.timestamp()}
+	entry := &apigatewayv1.UsagePlanKey{Id: key, Type: ptr(planKeyType)}
+	if err := tx.Create(planKeyKey(tx, p.GetId(), *key), record, entry); err != nil {
+		return err
+	}
+	tx.PutBytes(keyPlanKey(tx, *key, p.GetId()), nil)
+	return tx.Put(planKey(tx, p.GetId()), r, p)
 }
 
 // checkPlanKey: the key is not in the plan yet, nor in another plan with one of its stages.
@@ -97,7 +102,12 @@ func checkPlanKey(tx *draft.Tx, p *apigatewayv1.UsagePlan, key string) error {
 	if err != nil {
 		return err
 	}
-	for _, other := range plans {
+	return checkStagesApart(p, plans, key)
+}
+
+// checkStagesApart: none of the plans has a stage of p.
+func checkStagesApart(p *apigatewayv1.UsagePlan, others []*apigatewayv1.UsagePlan, key string) error {
+	for _, other := range others {
 		for _, stage := range p.ApiStages.GetItems() {
 			if hasStage(other, stage.GetApiId(), stage.GetStage()) {
 				return sharedKey(key, other.GetId(), stage)

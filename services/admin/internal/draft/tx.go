@@ -88,6 +88,20 @@ func (t *Tx) Exists(key string) (bool, error) {
 	return true, nil
 }
 
+// Bytes reads a plain value, guarded like Get; nil means that there is none.
+func (t *Tx) Bytes(key string) ([]byte, error) {
+	res, err := t.get(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(res.Kvs) == 0 {
+		t.guard(key, 0)
+		return nil, nil
+	}
+	t.guard(key, res.Kvs[0].ModRevision)
+	return res.Kvs[0].Value, nil
+}
+
 // Entry is one key of a range.
 type Entry struct {
 	// Name is the key without the prefix of the range.
