@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
@@ -105,7 +106,7 @@ func (s *Server) appendHead(dst []byte, x *exchange.Exchange, keepAlive bool) []
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(x.Response.Status), 10)
 	dst = append(append(dst, ' '), http.StatusText(x.Response.Status)...)
-	dst = append(append(dst, "\r\nDate: "...), s.now(x.Request.Received)...)
+	dst = append(append(dst, "\r\nDate: "...), s.now(time.Now())...)
 	dst = append(dst, "\r\n"...)
 	contentType := -1
 	for i := range x.Response.Headers {

@@ -161,7 +161,7 @@ func (s *Server) readHTTP2(x *exchange.Exchange, r *http.Request) error {
 
 func (s *Server) respondHTTP2(w http.ResponseWriter, x *exchange.Exchange) {
 	h := w.Header()
-	h["Date"] = []string{s.now(x.Request.Received)}
+	h["Date"] = []string{s.now(time.Now())}
 	h["X-Amzn-Requestid"] = []string{strings.Clone(x.RequestID)}
 	h["X-Amz-Apigw-Id"] = []string{strings.Clone(x.ExtendedID)}
 	for _, f := range x.Response.Headers {

@@ -15,6 +15,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 )
@@ -495,6 +500,26 @@ func TestFallback(t *testing.T) {
 	status, body, _, open = talk(t, addr, "HEAD /x HTTP/1.1\r\nHost: fallback\r\n\r\n")
 	if <-seen; status != 201 || body != "" || !open {
 		t.Errorf("HEAD: %d %q %v", status, body, open)
+	}
+}
+
+// TestFallback_gRPC: a gRPC server answers on the shared port, plaintext and TLS.
+func TestFallback_gRPC(t *testing.T) {
+	g := grpc.NewServer()
+	healthv1.RegisterHealthServer(g, health.NewServer())
+	addr, secure, _ := start(t, Config{Fallback: g})
+	for target, creds := range map[string]credentials.TransportCredentials{
+		addr: insecure.NewCredentials(), secure: credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}),
+	} {
+		cc, err := grpc.NewClient("passthrough:///"+target, grpc.WithTransportCredentials(creds), grpc.WithAuthority("fallback.example"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := healthv1.NewHealthClient(cc).Check(t.Context(), &healthv1.HealthCheckRequest{})
+		if err != nil || res.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+			t.Errorf("%v %v", res, err)
+		}
+		cc.Close()
 	}
 }
 
