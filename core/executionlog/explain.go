@@ -59,6 +59,13 @@ func (r *Record) appendFirstLine(dst []byte) []byte {
 // Text renders the decision as a sentence.
 func (e Entry) Text() string { return string(e.appendText(nil)) }
 
+// Sentence is the text of a code with its values, for what is found outside of a record.
+func (c Code) Sentence(values ...string) string {
+	e := Entry{Code: c}
+	copy(e.Values[:], values)
+	return e.Text()
+}
+
 func (e Entry) appendText(dst []byte) []byte {
 	t := e.Code.text()
 	for i := 0; i < len(t); i++ {

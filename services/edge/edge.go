@@ -73,8 +73,6 @@ type Deps struct {
 	Functions Invoker
 	// Fallback takes requests that name no API: the other faces of a process with one port.
 	Fallback http.Handler
-	// Known reports whether an API exists of which nothing is published, for better explanations.
-	Known func(api string) bool
 	// BackendRoots verify backends' certificates; nil means the system's.
 	BackendRoots *x509.CertPool
 	Sockets      []Socket
@@ -112,7 +110,7 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes)}
 	s.plans = plan.New(plan.Config{
-		Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Suffixes: config.Suffixes, Known: deps.Known, Logger: deps.Log,
+		Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Suffixes: config.Suffixes, Logger: deps.Log,
 	})
 	var err error
 	if s.counters, err = newCounters(deps.Meter); err != nil {
@@ -177,7 +175,11 @@ func (s *Service) Explain(_ context.Context, r *edgev1.ExplainRequest) (*edgev1.
 	if rec.Account != "" && r.GetAccount() != "" && rec.Account != r.GetAccount() {
 		return &edgev1.ExplainResponse{}, nil
 	}
-	return &edgev1.ExplainResponse{Found: true, Text: rec.Explain()}, nil
+	out := &edgev1.ExplainResponse{Found: true, Text: rec.Explain()}
+	if cause, ok := rec.Cause(); ok && cause.Code == executionlog.UnknownAPI {
+		out.UnknownApi = rec.API
+	}
+	return out, nil
 }
 
 // listen opens the sockets of the configuration.

@@ -513,7 +513,7 @@ func TestRefusals_areAWSsAndExplained(t *testing.T) {
 	keyed.ApiKeyRequired = proto.Bool(true)
 	aws := of(&apigatewayv1.Integration{Type: proto.String("AWS"), Uri: proto.String("arn:aws:apigateway:us-east-1:sqs:path/x")})
 
-	w := start(t, Deps{Known: func(api string) bool { return api == "undeployed" }})
+	w := start(t, Deps{})
 	publish(w.edge, 1, nil, map[string]*snapshotv1.Deployment{
 		"prod": deployment(nil,
 			method{"/pets", "GET", of(proxyTo("http://"+closed+"/p?secret=1", nil))}, method{"/pets", "PUT", of(proxyTo("http://"+closed, nil))},
@@ -543,7 +543,6 @@ func TestRefusals_areAWSsAndExplained(t *testing.T) {
 		{apiHost, "GET /prod/dogs", 403, mat, "MissingAuthenticationTokenException", "Wrong path: no resource of API a1b2c3d4e5, stage prod matches /dogs\\."},
 		{apiHost, "DELETE /prod/pets", 403, mat, "MissingAuthenticationTokenException", "Wrong method: /pets exists, but not for DELETE; the methods there are: GET, PUT\\."},
 		{"zzzzzzzzzz.execute-api.localhost", "GET /prod/pets", 403, forbid, "ForbiddenException", "Unknown API: no API with the id zzzzzzzzzz is published on this gateway.*"},
-		{"undeployed.execute-api.localhost", "GET /prod/pets", 403, forbid, "ForbiddenException", "Not deployed: API undeployed exists, but no deployment of it is published on a stage; create a deployment\\."},
 		{apiHost, "GET /dev/pets", 403, forbid, "ForbiddenException", "Unknown stage: API a1b2c3d4e5 has no stage named dev; its stages are: broken, guarded, prod, test\\."},
 		{"example.com", "GET /prod/pets", 403, forbid, "ForbiddenException", "Unknown host: example.com is neither .*"},
 		{apiHost, "GET /", 403, mat, "MissingAuthenticationTokenException", "The path names no stage: .*"},

@@ -75,6 +75,7 @@ func Steps() []Step {
 		{"Import an OpenAPI file, deploy it, call it", importAPI},
 		{"A call that is refused", callRefused},
 		{"Why it was refused", explainRefused},
+		{"An API that was never deployed", callUndeployed},
 		{"A function that answers nonsense", callMalformed},
 		{"Another account sees nothing of it", otherAccount},
 		{"kill -9, and start again: everything is still there", restart},

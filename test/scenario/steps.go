@@ -205,15 +205,38 @@ func callRefused(ctx context.Context, w *World) (string, error) {
 }
 
 func explainRefused(ctx context.Context, w *World) (string, error) {
-	out, err := w.Command(ctx, "explain", w.refused)
+	first, err := w.firstLine(ctx, w.refused)
+	if err == nil && (!strings.Contains(first, "/hello") || !strings.Contains(first, "GET")) {
+		err = fmt.Errorf("the first line does not name the cause: %s", first)
+	}
+	return first, err
+}
+
+// callUndeployed: the edge knows only what is published; the explanation knows more.
+func callUndeployed(ctx context.Context, w *World) (string, error) {
+	api, err := w.apis.CreateRestApi(ctx, &apigateway.CreateRestApiInput{Name: aws.String("forgotten")})
 	if err != nil {
 		return "", err
 	}
-	first, _, _ := strings.Cut(out, "\n")
-	if !strings.Contains(first, "/hello") || !strings.Contains(first, "GET") {
-		return "", fmt.Errorf("the first line does not name the cause: %s", out)
+	a, err := w.call(ctx, *api.Id, "GET", "/prod/hello")
+	if err != nil {
+		return "", err
 	}
-	return first, nil
+	if err := a.expect(403, "Forbidden"); err != nil {
+		return "", err
+	}
+	first, err := w.firstLine(ctx, a.header.Get("x-amzn-RequestId"))
+	if err == nil && !strings.HasPrefix(first, "Not deployed") {
+		err = fmt.Errorf("explained as %s", first)
+	}
+	return a.String() + ": " + first, err
+}
+
+// firstLine is the cause that an explanation names.
+func (w *World) firstLine(ctx context.Context, id string) (string, error) {
+	out, err := w.Command(ctx, "explain", id)
+	first, _, _ := strings.Cut(out, "\n")
+	return first, err
 }
 
 func callMalformed(ctx context.Context, w *World) (string, error) {
@@ -224,8 +247,7 @@ func callMalformed(ctx context.Context, w *World) (string, error) {
 	if err := a.expect(502, `{"message": "Internal server error"}`); err != nil {
 		return "", err
 	}
-	out, err := w.Command(ctx, "explain", a.header.Get("x-amz-apigw-id"))
-	first, _, _ := strings.Cut(out, "\n")
+	first, err := w.firstLine(ctx, a.header.Get("x-amz-apigw-id"))
 	return a.String() + ": " + first, err
 }
 

@@ -81,7 +81,9 @@ type ExplainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Found bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
 	// The first line names the cause.
-	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// The API that the request named, when nothing of it is published here; only admin knows whether it exists.
+	UnknownApi    string `protobuf:"bytes,3,opt,name=unknown_api,json=unknownApi,proto3" json:"unknown_api,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -130,6 +132,13 @@ func (x *ExplainResponse) GetText() string {
 	return ""
 }
 
+func (x *ExplainResponse) GetUnknownApi() string {
+	if x != nil {
+		return x.UnknownApi
+	}
+	return ""
+}
+
 var File_edge_v1_edge_proto protoreflect.FileDescriptor
 
 const file_edge_v1_edge_proto_rawDesc = "" +
@@ -138,10 +147,12 @@ const file_edge_v1_edge_proto_rawDesc = "" +
 	"\x0eExplainRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\";\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\"\\\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text2P\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1f\n" +
+	"\vunknown_api\x18\x03 \x01(\tR\n" +
+	"unknownApi2P\n" +
 	"\x04Edge\x12H\n" +
 	"\aExplain\x12\x1d.limen.edge.v1.ExplainRequest\x1a\x1e.limen.edge.v1.ExplainResponseB5Z3github.com/limen-gateway/limen/proto/edge/v1;edgev1b\x06proto3"
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/fault"
 	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
@@ -51,12 +52,13 @@ func (s *Service) Explain(ctx context.Context, req *adminv1.ExplainRequest) (*ad
 	}
 	silent := 0
 	for _, f := range living {
-		text, ok := s.ask(ctx, f.Address, &edgev1.ExplainRequest{RequestId: req.RequestId, Account: scope.Account})
-		if text != "" {
-			return &adminv1.ExplainResponse{Text: text}, nil
-		}
-		if !ok {
+		res := s.ask(ctx, f.Address, &edgev1.ExplainRequest{RequestId: req.RequestId, Account: scope.Account})
+		switch {
+		case res == nil:
 			silent++
+		case res.Found:
+			text, err := s.complete(ctx, scope, res)
+			return &adminv1.ExplainResponse{Text: text}, err
 		}
 	}
 	if silent > 0 {
@@ -65,17 +67,33 @@ func (s *Service) Explain(ctx context.Context, req *adminv1.ExplainRequest) (*ad
 	return nil, fault.NotFound("No record of request %s on any of %d edges: it was never seen, belongs to another account, or newer requests have taken its place", req.RequestId, len(living))
 }
 
-// ask asks one edge; ok is false when it did not answer.
-func (s *Service) ask(ctx context.Context, address string, req *edgev1.ExplainRequest) (text string, ok bool) {
+// ask asks one edge; nil when it did not answer.
+func (s *Service) ask(ctx context.Context, address string, req *edgev1.ExplainRequest) *edgev1.ExplainResponse {
 	edge, err := s.edges(address)
 	if err != nil {
 		s.log.WarnContext(ctx, "edge is not reached", "address", address, "error", err)
-		return "", false
+		return nil
 	}
 	res, err := edge.Explain(ctx, req)
 	if err != nil {
 		s.log.WarnContext(ctx, "edge did not explain", "address", address, "error", err)
-		return "", false
+		return nil
 	}
-	return res.Text, true
+	return res
+}
+
+// complete puts in front what an edge cannot know: that an API of the caller exists which was never deployed.
+func (s *Service) complete(ctx context.Context, scope draft.Scope, res *edgev1.ExplainResponse) (string, error) {
+	if res.UnknownApi == "" {
+		return res.Text, nil
+	}
+	text := res.Text
+	err := s.store.Read(ctx, scope, func(tx *draft.Tx) error {
+		a, err := tx.API(res.UnknownApi)
+		if err == nil && a != nil {
+			text = executionlog.NotDeployed.Sentence(res.UnknownApi) + "\n" + text
+		}
+		return err
+	})
+	return text, err
 }

@@ -31,8 +31,9 @@ type Plan struct {
 }
 
 type api struct {
-	stages map[string]*stage
-	names  []string // of the stages, sorted
+	account string
+	stages  map[string]*stage
+	names   []string // of the stages, sorted
 }
 
 // stage is what one stage serves; content is nil while nothing ever compiled, and err then says why.
@@ -55,9 +56,7 @@ type Config struct {
 	Caller *integration.Caller
 	// Suffixes are the domains beside AWS's and localhost under which {api}.execute-api.{region} names an API.
 	Suffixes []string
-	// Known reports whether the control plane has an API that nothing is published of; nil knows none.
-	Known  func(api string) bool
-	Logger *slog.Logger
+	Logger   *slog.Logger
 }
 
 // Plans follows the published configuration and holds the current plan. Apply and Report are called by one goroutine,
@@ -192,7 +191,7 @@ func (p *Plans) assemble() *Plan {
 		id := s.message.GetApiId()
 		a := plan.apis[id]
 		if a == nil {
-			a = &api{stages: map[string]*stage{}}
+			a = &api{account: s.message.GetAccount(), stages: map[string]*stage{}}
 			plan.apis[id] = a
 		}
 		name := s.message.GetStage().GetStageName()

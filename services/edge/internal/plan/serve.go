@@ -39,6 +39,11 @@ func (p *Plans) Serve(ctx context.Context, x *exchange.Exchange) {
 			}
 		}
 	}
+	if err == nil && x.Response.Status < 200 {
+		// An interim status cannot end a request: the client would wait for more.
+		x.Record.Add(executionlog.PhaseIntegration, executionlog.Failed, "integration", "the integration answered with an interim status, below 200")
+		err = gatewayresponse.BadGateway(nil)
+	}
 	if err != nil {
 		fail(x, err)
 	}
@@ -63,16 +68,15 @@ func (p *Plans) findStage(x *exchange.Exchange) (*stage, error) {
 	t, r := &x.Target, &x.Record
 	a := p.Current().apis[t.API]
 	switch {
-	case a == nil && p.cfg.Known != nil && p.cfg.Known(strings.Clone(t.API)):
-		r.Add(executionlog.PhaseAPI, executionlog.NotDeployed, t.API)
-		return nil, gatewayresponse.Forbidden(nil)
 	case a == nil:
 		r.Add(executionlog.PhaseAPI, executionlog.UnknownAPI, t.API)
 		return nil, gatewayresponse.Forbidden(nil)
 	case t.Stage == "":
 		r.Add(executionlog.PhaseStage, executionlog.MissingStage, x.Request.Path, a.names[0])
+		r.Account = a.account
 		return nil, gatewayresponse.New(gatewayresponse.MissingAuthenticationToken, nil)
 	}
+	r.Account = a.account
 	r.Add(executionlog.PhaseAPI, executionlog.APIFound, x.DomainName, t.API)
 	s := a.stages[t.Stage]
 	switch {
@@ -88,7 +92,7 @@ func (p *Plans) findStage(x *exchange.Exchange) (*stage, error) {
 		return nil, gatewayresponse.Forbidden(nil)
 	}
 	x.Scope = s.scope
-	r.Account, r.Stage = s.scope.Account, s.scope.Stage
+	r.Stage = s.scope.Stage
 	r.Add(executionlog.PhaseStage, executionlog.StageFound, s.scope.Stage, s.scope.DeploymentID)
 	return s, nil
 }
