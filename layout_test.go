@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"platform": {"core", "proto"},
 	"services": {"core", "platform", "proto"},
 	"cli":      {"core", "platform", "proto"},
-	"roles":    {"core", "platform", "proto", "services"},
+	"roles":    {"core", "platform", "proto", "services", "cli/sample"},
 	"cmd":      {"core", "platform", "proto", "roles", "cli"},
 }
 
@@ -52,8 +52,8 @@ var onlyIn = map[string][]string{
 	"go.etcd.io/etcd/server/v3":         {"roles", "platform/etcdtest"},
 	"github.com/nats-io/nats-server/v2": {"roles", "platform/natstest"},
 	"github.com/gorilla/websocket":      {"services/wsconn/internal/socket"},
-	"github.com/valyala/fasthttp":       {"services/edge/internal/listener", "services/edge/internal/integration"},
-	"go.etcd.io/etcd/client/v3":         {"services/admin", "roles", "platform/etcdtest"},
+
+	"go.etcd.io/etcd/client/v3": {"services/admin", "roles", "platform/etcdtest"},
 }
 
 // edgeOrder: inside edge the imports run one way, from left to right.
