@@ -330,6 +330,8 @@ type Resource struct {
 	//	*Resource_Stage
 	//	*Resource_Content
 	//	*Resource_Function
+	//	*Resource_ApiKey
+	//	*Resource_UsagePlan
 	Body          isResource_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -420,6 +422,24 @@ func (x *Resource) GetFunction() *v1.Function {
 	return nil
 }
 
+func (x *Resource) GetApiKey() *v1.ApiKey {
+	if x != nil {
+		if x, ok := x.Body.(*Resource_ApiKey); ok {
+			return x.ApiKey
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetUsagePlan() *v1.UsagePlan {
+	if x != nil {
+		if x, ok := x.Body.(*Resource_UsagePlan); ok {
+			return x.UsagePlan
+		}
+	}
+	return nil
+}
+
 type isResource_Body interface {
 	isResource_Body()
 }
@@ -436,11 +456,23 @@ type Resource_Function struct {
 	Function *v1.Function `protobuf:"bytes,6,opt,name=function,proto3,oneof"`
 }
 
+type Resource_ApiKey struct {
+	ApiKey *v1.ApiKey `protobuf:"bytes,7,opt,name=api_key,json=apiKey,proto3,oneof"`
+}
+
+type Resource_UsagePlan struct {
+	UsagePlan *v1.UsagePlan `protobuf:"bytes,8,opt,name=usage_plan,json=usagePlan,proto3,oneof"`
+}
+
 func (*Resource_Stage) isResource_Body() {}
 
 func (*Resource_Content) isResource_Body() {}
 
 func (*Resource_Function) isResource_Body() {}
+
+func (*Resource_ApiKey) isResource_Body() {}
+
+func (*Resource_UsagePlan) isResource_Body() {}
 
 // Content is a chunk of the stored bytes of a snapshot.v1.Deployment; chunks come in order.
 type Content struct {
@@ -808,14 +840,17 @@ const file_config_v1_config_proto_rawDesc = "" +
 	"\x04full\x18\x02 \x01(\bR\x04full\"<\n" +
 	"\bPosition\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision\"\xfd\x01\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"\xf2\x02\n" +
 	"\bResource\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x120\n" +
 	"\x05stage\x18\x04 \x01(\v2\x18.limen.snapshot.v1.StageH\x00R\x05stage\x124\n" +
 	"\acontent\x18\x05 \x01(\v2\x18.limen.config.v1.ContentH\x00R\acontent\x129\n" +
-	"\bfunction\x18\x06 \x01(\v2\x1b.limen.snapshot.v1.FunctionH\x00R\bfunctionB\x06\n" +
+	"\bfunction\x18\x06 \x01(\v2\x1b.limen.snapshot.v1.FunctionH\x00R\bfunction\x124\n" +
+	"\aapi_key\x18\a \x01(\v2\x19.limen.snapshot.v1.ApiKeyH\x00R\x06apiKey\x12=\n" +
+	"\n" +
+	"usage_plan\x18\b \x01(\v2\x1c.limen.snapshot.v1.UsagePlanH\x00R\tusagePlanB\x06\n" +
 	"\x04body\"]\n" +
 	"\aContent\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\tR\x04hash\x12\x14\n" +
@@ -872,6 +907,8 @@ var file_config_v1_config_proto_goTypes = []any{
 	(*Follower)(nil),       // 9: limen.config.v1.Follower
 	(*v1.Stage)(nil),       // 10: limen.snapshot.v1.Stage
 	(*v1.Function)(nil),    // 11: limen.snapshot.v1.Function
+	(*v1.ApiKey)(nil),      // 12: limen.snapshot.v1.ApiKey
+	(*v1.UsagePlan)(nil),   // 13: limen.snapshot.v1.UsagePlan
 }
 var file_config_v1_config_proto_depIdxs = []int32{
 	2,  // 0: limen.config.v1.FollowResponse.welcome:type_name -> limen.config.v1.Welcome
@@ -880,17 +917,19 @@ var file_config_v1_config_proto_depIdxs = []int32{
 	10, // 3: limen.config.v1.Resource.stage:type_name -> limen.snapshot.v1.Stage
 	5,  // 4: limen.config.v1.Resource.content:type_name -> limen.config.v1.Content
 	11, // 5: limen.config.v1.Resource.function:type_name -> limen.snapshot.v1.Function
-	7,  // 6: limen.config.v1.ReportRequest.stages:type_name -> limen.config.v1.StageReport
-	6,  // 7: limen.config.v1.Follower.report:type_name -> limen.config.v1.ReportRequest
-	0,  // 8: limen.config.v1.Config.Follow:input_type -> limen.config.v1.FollowRequest
-	6,  // 9: limen.config.v1.Config.Report:input_type -> limen.config.v1.ReportRequest
-	1,  // 10: limen.config.v1.Config.Follow:output_type -> limen.config.v1.FollowResponse
-	8,  // 11: limen.config.v1.Config.Report:output_type -> limen.config.v1.ReportResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	12, // 6: limen.config.v1.Resource.api_key:type_name -> limen.snapshot.v1.ApiKey
+	13, // 7: limen.config.v1.Resource.usage_plan:type_name -> limen.snapshot.v1.UsagePlan
+	7,  // 8: limen.config.v1.ReportRequest.stages:type_name -> limen.config.v1.StageReport
+	6,  // 9: limen.config.v1.Follower.report:type_name -> limen.config.v1.ReportRequest
+	0,  // 10: limen.config.v1.Config.Follow:input_type -> limen.config.v1.FollowRequest
+	6,  // 11: limen.config.v1.Config.Report:input_type -> limen.config.v1.ReportRequest
+	1,  // 12: limen.config.v1.Config.Follow:output_type -> limen.config.v1.FollowResponse
+	8,  // 13: limen.config.v1.Config.Report:output_type -> limen.config.v1.ReportResponse
+	12, // [12:14] is the sub-list for method output_type
+	10, // [10:12] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_config_v1_config_proto_init() }
@@ -907,6 +946,8 @@ func file_config_v1_config_proto_init() {
 		(*Resource_Stage)(nil),
 		(*Resource_Content)(nil),
 		(*Resource_Function)(nil),
+		(*Resource_ApiKey)(nil),
+		(*Resource_UsagePlan)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -10,6 +10,7 @@ package snapshotv1
 
 import (
 	v1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	v11 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -24,7 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Deployment is the frozen content of a REST API. It is immutable; its name is the SHA-256 of its stored bytes, taken once
+// Deployment is the frozen content of an API: rest_api for REST, api for WebSocket and HTTP APIs. It is immutable; its name is the SHA-256 of its stored bytes, taken once
 // by the writer.
 type Deployment struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -39,8 +40,15 @@ type Deployment struct {
 	Authorizers       []*v1.Authorizer       `protobuf:"bytes,8,rep,name=authorizers,proto3" json:"authorizers,omitempty"`
 	// Only the customised ones.
 	GatewayResponses []*v1.GatewayResponse `protobuf:"bytes,9,rep,name=gateway_responses,json=gatewayResponses,proto3" json:"gateway_responses,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	Api              *v11.Api              `protobuf:"bytes,10,opt,name=api,proto3" json:"api,omitempty"`
+	// Routes with their responses, sorted by route key.
+	Routes []*Route `protobuf:"bytes,11,rep,name=routes,proto3" json:"routes,omitempty"`
+	// Integrations with their responses, sorted by id.
+	Integrations   []*Integration    `protobuf:"bytes,12,rep,name=integrations,proto3" json:"integrations,omitempty"`
+	ApiAuthorizers []*v11.Authorizer `protobuf:"bytes,13,rep,name=api_authorizers,json=apiAuthorizers,proto3" json:"api_authorizers,omitempty"`
+	ApiModels      []*v11.Model      `protobuf:"bytes,14,rep,name=api_models,json=apiModels,proto3" json:"api_models,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Deployment) Reset() {
@@ -136,6 +144,147 @@ func (x *Deployment) GetGatewayResponses() []*v1.GatewayResponse {
 	return nil
 }
 
+func (x *Deployment) GetApi() *v11.Api {
+	if x != nil {
+		return x.Api
+	}
+	return nil
+}
+
+func (x *Deployment) GetRoutes() []*Route {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *Deployment) GetIntegrations() []*Integration {
+	if x != nil {
+		return x.Integrations
+	}
+	return nil
+}
+
+func (x *Deployment) GetApiAuthorizers() []*v11.Authorizer {
+	if x != nil {
+		return x.ApiAuthorizers
+	}
+	return nil
+}
+
+func (x *Deployment) GetApiModels() []*v11.Model {
+	if x != nil {
+		return x.ApiModels
+	}
+	return nil
+}
+
+// Route is a route of a WebSocket or HTTP API.
+type Route struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Route         *v11.Route             `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	Responses     []*v11.RouteResponse   `protobuf:"bytes,2,rep,name=responses,proto3" json:"responses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Route) Reset() {
+	*x = Route{}
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Route) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Route) ProtoMessage() {}
+
+func (x *Route) ProtoReflect() protoreflect.Message {
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Route.ProtoReflect.Descriptor instead.
+func (*Route) Descriptor() ([]byte, []int) {
+	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Route) GetRoute() *v11.Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *Route) GetResponses() []*v11.RouteResponse {
+	if x != nil {
+		return x.Responses
+	}
+	return nil
+}
+
+// Integration is an integration of a WebSocket or HTTP API.
+type Integration struct {
+	state         protoimpl.MessageState     `protogen:"open.v1"`
+	Integration   *v11.Integration           `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
+	Responses     []*v11.IntegrationResponse `protobuf:"bytes,2,rep,name=responses,proto3" json:"responses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Integration) Reset() {
+	*x = Integration{}
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Integration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Integration) ProtoMessage() {}
+
+func (x *Integration) ProtoReflect() protoreflect.Message {
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Integration.ProtoReflect.Descriptor instead.
+func (*Integration) Descriptor() ([]byte, []int) {
+	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Integration) GetIntegration() *v11.Integration {
+	if x != nil {
+		return x.Integration
+	}
+	return nil
+}
+
+func (x *Integration) GetResponses() []*v11.IntegrationResponse {
+	if x != nil {
+		return x.Responses
+	}
+	return nil
+}
+
 // Stage holds the live settings of a stage and names the content it publishes.
 type Stage struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -145,13 +294,18 @@ type Stage struct {
 	Stage   *v1.Stage              `protobuf:"bytes,4,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Content hash of stage.deploymentId.
 	DeploymentHash string `protobuf:"bytes,5,opt,name=deployment_hash,json=deploymentHash,proto3" json:"deployment_hash,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Instead of stage, for WebSocket and HTTP APIs.
+	ApiStage *v11.Stage `protobuf:"bytes,6,opt,name=api_stage,json=apiStage,proto3" json:"api_stage,omitempty"`
+	// Flushes count up; they are part of every key of the response cache and of authorizer results.
+	CacheEpoch      int64 `protobuf:"varint,7,opt,name=cache_epoch,json=cacheEpoch,proto3" json:"cache_epoch,omitempty"`
+	AuthorizerEpoch int64 `protobuf:"varint,8,opt,name=authorizer_epoch,json=authorizerEpoch,proto3" json:"authorizer_epoch,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_snapshot_v1_snapshot_proto_msgTypes[1]
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -163,7 +317,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_snapshot_v1_snapshot_proto_msgTypes[1]
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -176,7 +330,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{1}
+	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Stage) GetAccount() string {
@@ -214,6 +368,174 @@ func (x *Stage) GetDeploymentHash() string {
 	return ""
 }
 
+func (x *Stage) GetApiStage() *v11.Stage {
+	if x != nil {
+		return x.ApiStage
+	}
+	return nil
+}
+
+func (x *Stage) GetCacheEpoch() int64 {
+	if x != nil {
+		return x.CacheEpoch
+	}
+	return 0
+}
+
+func (x *Stage) GetAuthorizerEpoch() int64 {
+	if x != nil {
+		return x.AuthorizerEpoch
+	}
+	return 0
+}
+
+// ApiKey is what edges know of an API key: never its value.
+type ApiKey struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Region  string                 `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"`
+	Id      string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	// SHA-256 of the value.
+	ValueSha256   []byte `protobuf:"bytes,4,opt,name=value_sha256,json=valueSha256,proto3" json:"value_sha256,omitempty"`
+	Enabled       bool   `protobuf:"varint,5,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApiKey) Reset() {
+	*x = ApiKey{}
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApiKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApiKey) ProtoMessage() {}
+
+func (x *ApiKey) ProtoReflect() protoreflect.Message {
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
+func (*ApiKey) Descriptor() ([]byte, []int) {
+	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ApiKey) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ApiKey) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *ApiKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ApiKey) GetValueSha256() []byte {
+	if x != nil {
+		return x.ValueSha256
+	}
+	return nil
+}
+
+func (x *ApiKey) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+// UsagePlan is a plan with the ids of its keys.
+type UsagePlan struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Region        string                 `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"`
+	Plan          *v1.UsagePlan          `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`
+	KeyIds        []string               `protobuf:"bytes,4,rep,name=key_ids,json=keyIds,proto3" json:"key_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsagePlan) Reset() {
+	*x = UsagePlan{}
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsagePlan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsagePlan) ProtoMessage() {}
+
+func (x *UsagePlan) ProtoReflect() protoreflect.Message {
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsagePlan.ProtoReflect.Descriptor instead.
+func (*UsagePlan) Descriptor() ([]byte, []int) {
+	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UsagePlan) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *UsagePlan) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *UsagePlan) GetPlan() *v1.UsagePlan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *UsagePlan) GetKeyIds() []string {
+	if x != nil {
+		return x.KeyIds
+	}
+	return nil
+}
+
 // Function is a declared Lambda function: a local program or an HTTP target that takes the Lambda Invoke form.
 type Function struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -239,7 +561,7 @@ type Function struct {
 
 func (x *Function) Reset() {
 	*x = Function{}
-	mi := &file_snapshot_v1_snapshot_proto_msgTypes[2]
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -251,7 +573,7 @@ func (x *Function) String() string {
 func (*Function) ProtoMessage() {}
 
 func (x *Function) ProtoReflect() protoreflect.Message {
-	mi := &file_snapshot_v1_snapshot_proto_msgTypes[2]
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -264,7 +586,7 @@ func (x *Function) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Function.ProtoReflect.Descriptor instead.
 func (*Function) Descriptor() ([]byte, []int) {
-	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{2}
+	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Function) GetAccount() string {
@@ -364,7 +686,7 @@ type FunctionVersion struct {
 
 func (x *FunctionVersion) Reset() {
 	*x = FunctionVersion{}
-	mi := &file_snapshot_v1_snapshot_proto_msgTypes[3]
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +698,7 @@ func (x *FunctionVersion) String() string {
 func (*FunctionVersion) ProtoMessage() {}
 
 func (x *FunctionVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_snapshot_v1_snapshot_proto_msgTypes[3]
+	mi := &file_snapshot_v1_snapshot_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +711,7 @@ func (x *FunctionVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionVersion.ProtoReflect.Descriptor instead.
 func (*FunctionVersion) Descriptor() ([]byte, []int) {
-	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{3}
+	return file_snapshot_v1_snapshot_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FunctionVersion) GetCommand() []string {
@@ -424,7 +746,7 @@ var File_snapshot_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_snapshot_v1_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x1asnapshot/v1/snapshot.proto\x12\x11limen.snapshot.v1\x1a\x1eapigateway/v1/apigateway.proto\"\xeb\x03\n" +
+	"\x1asnapshot/v1/snapshot.proto\x12\x11limen.snapshot.v1\x1a\x1eapigateway/v1/apigateway.proto\x1a\"apigatewayv2/v1/apigatewayv2.proto\"\x98\x06\n" +
 	"\n" +
 	"Deployment\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
@@ -435,13 +757,41 @@ const file_snapshot_v1_snapshot_proto_rawDesc = "" +
 	"\x06models\x18\x06 \x03(\v2\x1a.limen.apigateway.v1.ModelR\x06models\x12T\n" +
 	"\x12request_validators\x18\a \x03(\v2%.limen.apigateway.v1.RequestValidatorR\x11requestValidators\x12A\n" +
 	"\vauthorizers\x18\b \x03(\v2\x1f.limen.apigateway.v1.AuthorizerR\vauthorizers\x12Q\n" +
-	"\x11gateway_responses\x18\t \x03(\v2$.limen.apigateway.v1.GatewayResponseR\x10gatewayResponses\"\xab\x01\n" +
+	"\x11gateway_responses\x18\t \x03(\v2$.limen.apigateway.v1.GatewayResponseR\x10gatewayResponses\x12,\n" +
+	"\x03api\x18\n" +
+	" \x01(\v2\x1a.limen.apigatewayv2.v1.ApiR\x03api\x120\n" +
+	"\x06routes\x18\v \x03(\v2\x18.limen.snapshot.v1.RouteR\x06routes\x12B\n" +
+	"\fintegrations\x18\f \x03(\v2\x1e.limen.snapshot.v1.IntegrationR\fintegrations\x12J\n" +
+	"\x0fapi_authorizers\x18\r \x03(\v2!.limen.apigatewayv2.v1.AuthorizerR\x0eapiAuthorizers\x12;\n" +
+	"\n" +
+	"api_models\x18\x0e \x03(\v2\x1c.limen.apigatewayv2.v1.ModelR\tapiModels\"\x7f\n" +
+	"\x05Route\x122\n" +
+	"\x05route\x18\x01 \x01(\v2\x1c.limen.apigatewayv2.v1.RouteR\x05route\x12B\n" +
+	"\tresponses\x18\x02 \x03(\v2$.limen.apigatewayv2.v1.RouteResponseR\tresponses\"\x9d\x01\n" +
+	"\vIntegration\x12D\n" +
+	"\vintegration\x18\x01 \x01(\v2\".limen.apigatewayv2.v1.IntegrationR\vintegration\x12H\n" +
+	"\tresponses\x18\x02 \x03(\v2*.limen.apigatewayv2.v1.IntegrationResponseR\tresponses\"\xb2\x02\n" +
 	"\x05Stage\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x15\n" +
 	"\x06api_id\x18\x03 \x01(\tR\x05apiId\x120\n" +
 	"\x05stage\x18\x04 \x01(\v2\x1a.limen.apigateway.v1.StageR\x05stage\x12'\n" +
-	"\x0fdeployment_hash\x18\x05 \x01(\tR\x0edeploymentHash\"\xc7\x05\n" +
+	"\x0fdeployment_hash\x18\x05 \x01(\tR\x0edeploymentHash\x129\n" +
+	"\tapi_stage\x18\x06 \x01(\v2\x1c.limen.apigatewayv2.v1.StageR\bapiStage\x12\x1f\n" +
+	"\vcache_epoch\x18\a \x01(\x03R\n" +
+	"cacheEpoch\x12)\n" +
+	"\x10authorizer_epoch\x18\b \x01(\x03R\x0fauthorizerEpoch\"\x87\x01\n" +
+	"\x06ApiKey\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06region\x18\x02 \x01(\tR\x06region\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12!\n" +
+	"\fvalue_sha256\x18\x04 \x01(\fR\vvalueSha256\x12\x18\n" +
+	"\aenabled\x18\x05 \x01(\bR\aenabled\"\x8a\x01\n" +
+	"\tUsagePlan\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06region\x18\x02 \x01(\tR\x06region\x122\n" +
+	"\x04plan\x18\x03 \x01(\v2\x1e.limen.apigateway.v1.UsagePlanR\x04plan\x12\x17\n" +
+	"\akey_ids\x18\x04 \x03(\tR\x06keyIds\"\xc7\x05\n" +
 	"\bFunction\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
@@ -487,42 +837,66 @@ func file_snapshot_v1_snapshot_proto_rawDescGZIP() []byte {
 	return file_snapshot_v1_snapshot_proto_rawDescData
 }
 
-var file_snapshot_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_snapshot_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_snapshot_v1_snapshot_proto_goTypes = []any{
-	(*Deployment)(nil),          // 0: limen.snapshot.v1.Deployment
-	(*Stage)(nil),               // 1: limen.snapshot.v1.Stage
-	(*Function)(nil),            // 2: limen.snapshot.v1.Function
-	(*FunctionVersion)(nil),     // 3: limen.snapshot.v1.FunctionVersion
-	nil,                         // 4: limen.snapshot.v1.Function.EnvironmentEntry
-	nil,                         // 5: limen.snapshot.v1.Function.VersionsEntry
-	nil,                         // 6: limen.snapshot.v1.Function.AliasesEntry
-	nil,                         // 7: limen.snapshot.v1.FunctionVersion.EnvironmentEntry
-	(*v1.RestApi)(nil),          // 8: limen.apigateway.v1.RestApi
-	(*v1.Resource)(nil),         // 9: limen.apigateway.v1.Resource
-	(*v1.Model)(nil),            // 10: limen.apigateway.v1.Model
-	(*v1.RequestValidator)(nil), // 11: limen.apigateway.v1.RequestValidator
-	(*v1.Authorizer)(nil),       // 12: limen.apigateway.v1.Authorizer
-	(*v1.GatewayResponse)(nil),  // 13: limen.apigateway.v1.GatewayResponse
-	(*v1.Stage)(nil),            // 14: limen.apigateway.v1.Stage
+	(*Deployment)(nil),              // 0: limen.snapshot.v1.Deployment
+	(*Route)(nil),                   // 1: limen.snapshot.v1.Route
+	(*Integration)(nil),             // 2: limen.snapshot.v1.Integration
+	(*Stage)(nil),                   // 3: limen.snapshot.v1.Stage
+	(*ApiKey)(nil),                  // 4: limen.snapshot.v1.ApiKey
+	(*UsagePlan)(nil),               // 5: limen.snapshot.v1.UsagePlan
+	(*Function)(nil),                // 6: limen.snapshot.v1.Function
+	(*FunctionVersion)(nil),         // 7: limen.snapshot.v1.FunctionVersion
+	nil,                             // 8: limen.snapshot.v1.Function.EnvironmentEntry
+	nil,                             // 9: limen.snapshot.v1.Function.VersionsEntry
+	nil,                             // 10: limen.snapshot.v1.Function.AliasesEntry
+	nil,                             // 11: limen.snapshot.v1.FunctionVersion.EnvironmentEntry
+	(*v1.RestApi)(nil),              // 12: limen.apigateway.v1.RestApi
+	(*v1.Resource)(nil),             // 13: limen.apigateway.v1.Resource
+	(*v1.Model)(nil),                // 14: limen.apigateway.v1.Model
+	(*v1.RequestValidator)(nil),     // 15: limen.apigateway.v1.RequestValidator
+	(*v1.Authorizer)(nil),           // 16: limen.apigateway.v1.Authorizer
+	(*v1.GatewayResponse)(nil),      // 17: limen.apigateway.v1.GatewayResponse
+	(*v11.Api)(nil),                 // 18: limen.apigatewayv2.v1.Api
+	(*v11.Authorizer)(nil),          // 19: limen.apigatewayv2.v1.Authorizer
+	(*v11.Model)(nil),               // 20: limen.apigatewayv2.v1.Model
+	(*v11.Route)(nil),               // 21: limen.apigatewayv2.v1.Route
+	(*v11.RouteResponse)(nil),       // 22: limen.apigatewayv2.v1.RouteResponse
+	(*v11.Integration)(nil),         // 23: limen.apigatewayv2.v1.Integration
+	(*v11.IntegrationResponse)(nil), // 24: limen.apigatewayv2.v1.IntegrationResponse
+	(*v1.Stage)(nil),                // 25: limen.apigateway.v1.Stage
+	(*v11.Stage)(nil),               // 26: limen.apigatewayv2.v1.Stage
+	(*v1.UsagePlan)(nil),            // 27: limen.apigateway.v1.UsagePlan
 }
 var file_snapshot_v1_snapshot_proto_depIdxs = []int32{
-	8,  // 0: limen.snapshot.v1.Deployment.rest_api:type_name -> limen.apigateway.v1.RestApi
-	9,  // 1: limen.snapshot.v1.Deployment.resources:type_name -> limen.apigateway.v1.Resource
-	10, // 2: limen.snapshot.v1.Deployment.models:type_name -> limen.apigateway.v1.Model
-	11, // 3: limen.snapshot.v1.Deployment.request_validators:type_name -> limen.apigateway.v1.RequestValidator
-	12, // 4: limen.snapshot.v1.Deployment.authorizers:type_name -> limen.apigateway.v1.Authorizer
-	13, // 5: limen.snapshot.v1.Deployment.gateway_responses:type_name -> limen.apigateway.v1.GatewayResponse
-	14, // 6: limen.snapshot.v1.Stage.stage:type_name -> limen.apigateway.v1.Stage
-	4,  // 7: limen.snapshot.v1.Function.environment:type_name -> limen.snapshot.v1.Function.EnvironmentEntry
-	5,  // 8: limen.snapshot.v1.Function.versions:type_name -> limen.snapshot.v1.Function.VersionsEntry
-	6,  // 9: limen.snapshot.v1.Function.aliases:type_name -> limen.snapshot.v1.Function.AliasesEntry
-	7,  // 10: limen.snapshot.v1.FunctionVersion.environment:type_name -> limen.snapshot.v1.FunctionVersion.EnvironmentEntry
-	3,  // 11: limen.snapshot.v1.Function.VersionsEntry.value:type_name -> limen.snapshot.v1.FunctionVersion
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 0: limen.snapshot.v1.Deployment.rest_api:type_name -> limen.apigateway.v1.RestApi
+	13, // 1: limen.snapshot.v1.Deployment.resources:type_name -> limen.apigateway.v1.Resource
+	14, // 2: limen.snapshot.v1.Deployment.models:type_name -> limen.apigateway.v1.Model
+	15, // 3: limen.snapshot.v1.Deployment.request_validators:type_name -> limen.apigateway.v1.RequestValidator
+	16, // 4: limen.snapshot.v1.Deployment.authorizers:type_name -> limen.apigateway.v1.Authorizer
+	17, // 5: limen.snapshot.v1.Deployment.gateway_responses:type_name -> limen.apigateway.v1.GatewayResponse
+	18, // 6: limen.snapshot.v1.Deployment.api:type_name -> limen.apigatewayv2.v1.Api
+	1,  // 7: limen.snapshot.v1.Deployment.routes:type_name -> limen.snapshot.v1.Route
+	2,  // 8: limen.snapshot.v1.Deployment.integrations:type_name -> limen.snapshot.v1.Integration
+	19, // 9: limen.snapshot.v1.Deployment.api_authorizers:type_name -> limen.apigatewayv2.v1.Authorizer
+	20, // 10: limen.snapshot.v1.Deployment.api_models:type_name -> limen.apigatewayv2.v1.Model
+	21, // 11: limen.snapshot.v1.Route.route:type_name -> limen.apigatewayv2.v1.Route
+	22, // 12: limen.snapshot.v1.Route.responses:type_name -> limen.apigatewayv2.v1.RouteResponse
+	23, // 13: limen.snapshot.v1.Integration.integration:type_name -> limen.apigatewayv2.v1.Integration
+	24, // 14: limen.snapshot.v1.Integration.responses:type_name -> limen.apigatewayv2.v1.IntegrationResponse
+	25, // 15: limen.snapshot.v1.Stage.stage:type_name -> limen.apigateway.v1.Stage
+	26, // 16: limen.snapshot.v1.Stage.api_stage:type_name -> limen.apigatewayv2.v1.Stage
+	27, // 17: limen.snapshot.v1.UsagePlan.plan:type_name -> limen.apigateway.v1.UsagePlan
+	8,  // 18: limen.snapshot.v1.Function.environment:type_name -> limen.snapshot.v1.Function.EnvironmentEntry
+	9,  // 19: limen.snapshot.v1.Function.versions:type_name -> limen.snapshot.v1.Function.VersionsEntry
+	10, // 20: limen.snapshot.v1.Function.aliases:type_name -> limen.snapshot.v1.Function.AliasesEntry
+	11, // 21: limen.snapshot.v1.FunctionVersion.environment:type_name -> limen.snapshot.v1.FunctionVersion.EnvironmentEntry
+	7,  // 22: limen.snapshot.v1.Function.VersionsEntry.value:type_name -> limen.snapshot.v1.FunctionVersion
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_snapshot_v1_snapshot_proto_init() }
@@ -536,7 +910,7 @@ func file_snapshot_v1_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_snapshot_v1_snapshot_proto_rawDesc), len(file_snapshot_v1_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
