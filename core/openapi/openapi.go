@@ -8,7 +8,6 @@
 package openapi
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -58,7 +57,13 @@ type Path struct {
 type Warning string
 
 // ErrInvalid tells that the document can not be read at all. Its text is AWS's.
-var ErrInvalid = errors.New("Invalid OpenAPI input.") //nolint:staticcheck // the text is AWS's, with its full stop
+var ErrInvalid error = invalid{}
+
+// invalid is comparable, so that errors.Is finds it.
+type invalid struct{}
+
+// Error is AWS's text. spec/control-plane.md 4.5.
+func (invalid) Error() string { return "Invalid OpenAPI input." }
 
 // Faults are the reasons why nothing of a document is imported, one line each.
 type Faults []string
