@@ -20,6 +20,9 @@ func House() Tables {
 			"/limen.config.v1.Config/Report": 5 * time.Second,
 
 			"/limen.edge.v1.Edge/Explain": 5 * time.Second,
+
+			// As long as an integration may take: an authorizer is a function (spec/rest.md 3.5).
+			"/limen.authz.v1.Authz/Authorize": 29 * time.Second,
 		},
 		Callers: map[string][]Role{
 			// The faces of the control plane check signatures and tokens themselves.
@@ -31,6 +34,8 @@ func House() Tables {
 			"/limen.config.v1.Config/*": followers,
 
 			"/limen.edge.v1.Edge/Explain": {Admin, Edge},
+
+			"/limen.authz.v1.Authz/Authorize": {Edge},
 		},
 		Idempotent: map[string]bool{
 			"/limen.config.v1.Config/Report": true,
