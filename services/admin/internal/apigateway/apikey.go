@@ -31,8 +31,6 @@ const (
 	maxKeyDescription = 125000
 )
 
-func freshAPIKey() *apigatewayv1.ApiKey { return &apigatewayv1.ApiKey{} }
-
 func apiKeyKey(tx *draft.Tx, id string) string { return tx.Scope.Key(draft.APIKeys, id) }
 
 // valueKey is the claim on a value.
@@ -65,7 +63,7 @@ func (s *Service) openValue(key string, r *storev1.Record) (*string, error) {
 // generateDistinctId says: an id is shown to everybody, the value to nobody.
 func (s *Service) CreateApiKey(ctx context.Context, req *apigatewayv1.CreateApiKeyRequest) (*apigatewayv1.ApiKey, error) {
 	var k *apigatewayv1.ApiKey
-	err := s.update(ctx, func(tx *draft.Tx) error {
+	err := s.publish(ctx, func(tx *draft.Tx) error {
 		k = s.newAPIKey(req)
 		if err := checkAPIKey(k, k.GetValue()); err != nil {
 			return err
@@ -221,7 +219,7 @@ func (s *Service) GetApiKeys(ctx context.Context, req *apigatewayv1.GetApiKeysRe
 // UpdateApiKey patches a key; its value never changes and is not shown.
 func (s *Service) UpdateApiKey(ctx context.Context, req *apigatewayv1.UpdateApiKeyRequest) (*apigatewayv1.ApiKey, error) {
 	var out *apigatewayv1.ApiKey
-	err := s.update(ctx, func(tx *draft.Tx) error {
+	err := s.publish(ctx, func(tx *draft.Tx) error {
 		k, r, err := apiKeyOf(tx, req.GetApiKey())
 		if err != nil {
 			return err
@@ -253,7 +251,7 @@ func (s *Service) UpdateApiKey(ctx context.Context, req *apigatewayv1.UpdateApiK
 
 // DeleteApiKey removes a key, from its usage plans too; its value is free again.
 func (s *Service) DeleteApiKey(ctx context.Context, req *apigatewayv1.DeleteApiKeyRequest) (*emptypb.Empty, error) {
-	return empty, s.update(ctx, func(tx *draft.Tx) error {
+	return empty, s.publish(ctx, func(tx *draft.Tx) error {
 		id := req.GetApiKey()
 		_, r, err := apiKeyOf(tx, id)
 		if err != nil {

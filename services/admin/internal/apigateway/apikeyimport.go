@@ -58,14 +58,19 @@ func (s *Service) ImportApiKeys(ctx context.Context, req *apigatewayv1.ImportApi
 		return nil, fault.BadRequest("Warnings found during import:\n\t%s", strings.Join(warnings, "\n\t"))
 	}
 	out := &apigatewayv1.ApiKeyIds{Ids: &apigatewayv1.StringList{}, Warnings: &apigatewayv1.StringList{Items: warnings}}
+	var last int64
 	for _, row := range good {
-		id, err := s.importKey(ctx, row)
+		id, revision, err := s.importKey(ctx, row)
 		if err != nil {
 			return nil, err
 		}
+		last = revision
 		out.Ids.Items = append(out.Ids.Items, id)
 	}
-	return out, nil
+	if last == 0 {
+		return out, nil
+	}
+	return out, announce(ctx, last)
 }
 
 // readKeys reads the file. Columns come in any order and case; unknown ones are passed over, as AWS does.
@@ -179,9 +184,8 @@ func checkJoins(tx *draft.Tx, key string, ids []string) (joins []joining, err er
 }
 
 // importKey writes one row: the key, new or overwritten, and its place in its plans, together.
-func (s *Service) importKey(ctx context.Context, row importedKey) (string, error) {
-	var id string
-	err := s.update(ctx, func(tx *draft.Tx) error {
+func (s *Service) importKey(ctx context.Context, row importedKey) (id string, revision int64, err error) {
+	revision, err = s.commit(ctx, func(tx *draft.Tx) error {
 		owner, joins, err := s.checkImported(tx, row)
 		if err != nil {
 			return err
@@ -196,7 +200,7 @@ func (s *Service) importKey(ctx context.Context, row importedKey) (string, error
 		}
 		return nil
 	})
-	return id, err
+	return id, revision, err
 }
 
 func (s *Service) putImported(tx *draft.Tx, owner string, imported *apigatewayv1.ApiKey) (string, error) {

@@ -2,6 +2,7 @@ package apigateway
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"sort"
@@ -215,22 +216,20 @@ func (s *Service) UpdateResource(ctx context.Context, req *apigatewayv1.UpdateRe
 	return out, err
 }
 
-// DeleteResource removes a resource with its subtree.
+// errLarge tells that a subtree does not fit one transaction.
+var errLarge = errors.New("the subtree is large")
+
+// DeleteResource removes a resource with its subtree; a large one goes with a new generation of the API.
 func (s *Service) DeleteResource(ctx context.Context, req *apigatewayv1.DeleteResourceRequest) (*emptypb.Empty, error) {
-	return empty, s.editAPI(ctx, req.GetRestApiId(), unknownResource, func(a *draft.API) error {
+	err := s.editAPI(ctx, req.GetRestApiId(), unknownResource, func(a *draft.API) error {
 		rs, err := resourcesOf(a)
 		if err != nil {
 			return err
 		}
-		r := rs[req.GetResourceId()]
-		if r == nil {
-			return unknownResource
+		doomed, err := rs.doomed(req.GetResourceId())
+		if err != nil {
+			return err
 		}
-		if r.ParentId == nil {
-			return fault.BadRequest("Root resource cannot be deleted.")
-		}
-		doomed := rs.below(r.GetId())
-		sort.Strings(doomed)
 		for _, id := range doomed {
 			if err := a.Remove(draft.Resources, id); err != nil {
 				return err
@@ -239,6 +238,46 @@ func (s *Service) DeleteResource(ctx context.Context, req *apigatewayv1.DeleteRe
 				return err
 			}
 		}
+		if a.Tx().Large() {
+			return errLarge
+		}
 		return nil
 	})
+	if errors.Is(err, errLarge) {
+		err = s.deleteSubtree(ctx, req)
+	}
+	return empty, err
+}
+
+// doomed lists what goes with a resource.
+func (rs resources) doomed(id string) ([]string, error) {
+	r := rs[id]
+	if r == nil {
+		return nil, unknownResource
+	}
+	if r.ParentId == nil {
+		return nil, fault.BadRequest("Root resource cannot be deleted.")
+	}
+	out := rs.below(id)
+	sort.Strings(out)
+	return out, nil
+}
+
+func (s *Service) deleteSubtree(ctx context.Context, req *apigatewayv1.DeleteResourceRequest) error {
+	scope, err := scopeOf(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.store.ReplaceTree(ctx, scope, req.GetRestApiId(), func(t *draft.Tree) error {
+		if t == nil {
+			return unknownResource
+		}
+		doomed, err := resources(t.Resources).doomed(req.GetResourceId())
+		for _, id := range doomed {
+			delete(t.Resources, id)
+			delete(t.Methods, id)
+		}
+		return err
+	})
+	return err
 }

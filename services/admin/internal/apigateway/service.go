@@ -50,33 +50,30 @@ func (s *Service) read(ctx context.Context, fn func(*draft.Tx) error) error {
 	return s.store.Read(ctx, scope, fn)
 }
 
-// update runs fn and commits what it wrote.
-func (s *Service) update(ctx context.Context, fn func(*draft.Tx) error) error {
+// commit runs fn and commits what it wrote, at a revision.
+func (s *Service) commit(ctx context.Context, fn func(*draft.Tx) error) (int64, error) {
 	scope, err := scopeOf(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = s.store.Update(ctx, scope, fn)
-	return sized(err)
+	rev, err := s.store.Update(ctx, scope, fn)
+	if errors.Is(err, draft.ErrTooLarge) {
+		err = fault.BadRequest("The request changes more than one transaction can hold. Please send it in parts.")
+	}
+	return rev, err
 }
 
-// sized words the refusal of a change that one transaction cannot hold.
-func sized(err error) error {
-	if errors.Is(err, draft.ErrTooLarge) {
-		return fault.BadRequest("The request changes more than one transaction can hold. Please send it in parts.")
-	}
+// update is commit for changes that nobody follows.
+func (s *Service) update(ctx context.Context, fn func(*draft.Tx) error) error {
+	_, err := s.commit(ctx, fn)
 	return err
 }
 
-// publish is update for changes that edges follow: the answer carries the revision.
+// publish is commit for changes that edges follow: the answer carries the revision.
 func (s *Service) publish(ctx context.Context, fn func(*draft.Tx) error) error {
-	scope, err := scopeOf(ctx)
+	rev, err := s.commit(ctx, fn)
 	if err != nil {
 		return err
-	}
-	rev, err := s.store.Update(ctx, scope, fn)
-	if err != nil {
-		return sized(err)
 	}
 	return announce(ctx, rev)
 }
@@ -121,14 +118,6 @@ var (
 	unknownIntegration = fault.NotFound("Invalid Integration identifier specified")
 	unknownStatus      = fault.NotFound("Invalid Response status code specified")
 )
-
-// orNil turns a fault into an error without the trap of a typed nil.
-func orNil(f *fault.Error) error {
-	if f == nil {
-		return nil
-	}
-	return f
-}
 
 // page bounds of lists: spec/control-plane.md 2.
 const (

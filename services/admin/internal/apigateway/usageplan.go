@@ -22,7 +22,7 @@ func planKey(tx *draft.Tx, id string) string { return tx.Scope.Key(draft.UsagePl
 // CreateUsagePlan makes a plan.
 func (s *Service) CreateUsagePlan(ctx context.Context, req *apigatewayv1.CreateUsagePlanRequest) (*apigatewayv1.UsagePlan, error) {
 	var p *apigatewayv1.UsagePlan
-	err := s.update(ctx, func(tx *draft.Tx) error {
+	err := s.publish(ctx, func(tx *draft.Tx) error {
 		p = &apigatewayv1.UsagePlan{Id: ptr(tx.NewID(shortID))}
 		req.CopyTo(p)
 		p = clone(p) // the defaults must not reach the request
@@ -228,7 +228,7 @@ func (s *Service) GetUsagePlans(ctx context.Context, req *apigatewayv1.GetUsageP
 // UpdateUsagePlan patches a plan.
 func (s *Service) UpdateUsagePlan(ctx context.Context, req *apigatewayv1.UpdateUsagePlanRequest) (*apigatewayv1.UsagePlan, error) {
 	var out *apigatewayv1.UsagePlan
-	err := s.update(ctx, func(tx *draft.Tx) error {
+	err := s.publish(ctx, func(tx *draft.Tx) error {
 		p, r, err := planOf(tx, req.GetUsagePlanId())
 		if err != nil {
 			return err
@@ -251,7 +251,7 @@ func (s *Service) UpdateUsagePlan(ctx context.Context, req *apigatewayv1.UpdateU
 
 // DeleteUsagePlan removes a plan that no stage is associated with; its keys stay, without it.
 func (s *Service) DeleteUsagePlan(ctx context.Context, req *apigatewayv1.DeleteUsagePlanRequest) (*emptypb.Empty, error) {
-	return empty, s.update(ctx, func(tx *draft.Tx) error {
+	return empty, s.publish(ctx, func(tx *draft.Tx) error {
 		p, _, err := planOf(tx, req.GetUsagePlanId())
 		if err != nil {
 			return err

@@ -52,7 +52,7 @@ func plansOf(tx *draft.Tx, key string) ([]*apigatewayv1.UsagePlan, error) {
 // CreateUsagePlanKey puts a key into a plan.
 func (s *Service) CreateUsagePlanKey(ctx context.Context, req *apigatewayv1.CreateUsagePlanKeyRequest) (*apigatewayv1.UsagePlanKey, error) {
 	var out *apigatewayv1.UsagePlanKey
-	err := s.update(ctx, func(tx *draft.Tx) error {
+	err := s.publish(ctx, func(tx *draft.Tx) error {
 		p, r, err := planOf(tx, req.GetUsagePlanId())
 		if err != nil {
 			return err
@@ -178,7 +178,7 @@ func (s *Service) GetUsagePlanKeys(ctx context.Context, req *apigatewayv1.GetUsa
 
 // DeleteUsagePlanKey takes a key out of a plan.
 func (s *Service) DeleteUsagePlanKey(ctx context.Context, req *apigatewayv1.DeleteUsagePlanKeyRequest) (*emptypb.Empty, error) {
-	return empty, s.update(ctx, func(tx *draft.Tx) error {
+	return empty, s.publish(ctx, func(tx *draft.Tx) error {
 		p, _, err := planOf(tx, req.GetUsagePlanId())
 		if err != nil {
 			return err
