@@ -1,0 +1,156 @@
+package vtl
+
+// The names that #foreach and block calls assign (spec/vtl.md 5.3, 5.5).
+const (
+	loopScope   = "foreach"
+	loopCount   = "velocityCount"
+	loopHasNext = "velocityHasNext"
+	bodyContent = "bodyContent"
+)
+
+func (c *compiler) directive(n *node) step {
+	switch n.text {
+	case "foreach":
+		return c.foreach(n)
+	case "macro":
+		c.macro(n)
+		return nil
+	case "define":
+		return c.define(n)
+	case "literal":
+		if len(n.kids) == 0 {
+			c.fail(n, "#literal needs parentheses and #end")
+			return nil
+		}
+		return c.text(c.literal(n.kids[0]))
+	case "evaluate":
+		return c.evaluate(n)
+	case "break", "stop":
+		if len(n.kids) > 1 {
+			c.fail(n, "#%s takes one argument at most", n.text)
+		}
+		e := &endStep{place: c.at(n), stop: n.text == "stop"}
+		if len(n.kids) == 1 {
+			e.arg = c.expression(n.kids[0])
+		}
+		return e
+	case "parse", "include":
+		return &resourceStep{c.at(n), n.text, c.expressions(n.kids)}
+	}
+	return c.call(n)
+}
+
+func (c *compiler) foreach(n *node) step {
+	if len(n.kids) < 3 {
+		c.fail(n, "#foreach needs a reference, in and something to walk over")
+		return nil
+	}
+	s := &foreachStep{place: c.at(n), list: c.expression(n.kids[2])}
+	key := n.kids[0]
+	if key.kind == nodeReference && !key.ref.runt {
+		s.key = c.symbols.slot(key.ref.root)
+	} else {
+		s.key = c.symbols.slot(c.afterFirst(key))
+	}
+	if len(n.kids) > 3 {
+		// The fourth is rendered, whatever it is: a surplus argument takes the place of the block.
+		if body := n.kids[3]; body.kind == nodeBlock {
+			s.body = c.block(body)
+		} else {
+			s.body = c.statements(n.kids[3:4])
+		}
+		for _, k := range n.kids[4:] {
+			c.statement(k)
+		}
+	} else {
+		c.block(n.kids[2])
+	}
+	return s
+}
+
+// afterFirst is a literal without its first character: what Velocity takes for a name where it expects "$name".
+func (c *compiler) afterFirst(n *node) string {
+	s := c.literal(n)
+	return s[min(len(s), 1):]
+}
+
+func (c *compiler) define(n *node) step {
+	if len(n.kids) != 2 {
+		c.fail(n, "#define needs one reference")
+		return nil
+	}
+	key := c.afterFirst(n.kids[0])
+	if n.kids[0].kind == nodeReference {
+		key = n.kids[0].ref.key
+	}
+	return &defineStep{place: c.at(n), slot: c.symbols.slot(key), literal: "$" + key, body: c.block(n.kids[1])}
+}
+
+func (c *compiler) evaluate(n *node) step {
+	if len(n.kids) != 1 {
+		c.fail(n, "#evaluate takes exactly one argument")
+		return nil
+	}
+	switch n.kids[0].kind {
+	case nodeString, nodeInterpolated, nodeReference:
+	default:
+		c.fail(n, "the argument of #evaluate is a string or a reference")
+		return nil
+	}
+	c.dynamic = true
+	return &evaluateStep{c.at(n), c.expression(n.kids[0])}
+}
+
+// macro makes the definition known. The first of a name wins (spec/vtl.md 5.5).
+func (c *compiler) macro(n *node) {
+	last := len(n.kids) - 1
+	m := &macro{name: n.kids[0].text}
+	for _, k := range n.kids[1:last] {
+		name := c.literal(k)
+		if k.kind == nodeReference {
+			name = k.ref.key
+		}
+		slot := c.symbols.slot(name)
+		c.symbols.param[slot] = true
+		m.params = append(m.params, slot)
+	}
+	m.body = c.block(n.kids[last])
+	if c.macros == nil {
+		c.macros = map[string]*macro{}
+	}
+	if c.macros[m.name] == nil {
+		c.macros[m.name] = m
+	}
+}
+
+func (c *compiler) call(n *node) step {
+	name := n.text
+	s := &callStep{place: c.at(n), literal: c.literal(n), content: -1}
+	if n.ref != nil {
+		s.literal = n.ref.literal
+	}
+	kids := n.kids
+	if name[0] == '@' {
+		if !n.block {
+			return c.text("#" + name)
+		}
+		name = name[1:]
+		s.content = c.symbols.slot(bodyContent)
+		c.symbols.param[s.content] = true
+		s.body = c.block(kids[len(kids)-1])
+		kids = kids[:len(kids)-1]
+	}
+	s.name = name
+	for _, k := range kids {
+		if k.kind == nodeWord {
+			s.word = k.text
+		}
+	}
+	s.args = c.expressions(kids)
+	s.literals = make([]string, len(kids))
+	for i, k := range kids {
+		s.literals[i] = c.literal(k)
+	}
+	c.calls = append(c.calls, s)
+	return s
+}

@@ -1,0 +1,229 @@
+package vtl
+
+import "errors"
+
+// receiver is a type as far as methods are concerned.
+type receiver uint8
+
+const (
+	onString receiver = iota
+	onInteger
+	onLong
+	onDouble
+	onBoolean
+	onCharacter
+	onBigInteger
+	onBigDecimal
+	onList
+	onArray
+	onMap
+	onSet    // keySet(), entrySet()
+	onValues // values()
+	onObject
+	receivers
+)
+
+func receiverOf(v Value) receiver {
+	switch v.kind {
+	case String:
+		return onString
+	case Integer:
+		return onInteger
+	case Long:
+		return onLong
+	case Double:
+		return onDouble
+	case Boolean:
+		return onBoolean
+	case Character:
+		return onCharacter
+	case BigInteger:
+		return onBigInteger
+	case BigDecimal:
+		return onBigDecimal
+	case MapKind:
+		return onMap
+	case ListKind:
+		if v.ref.(*List).class.isArray() {
+			return onArray
+		}
+		return onList
+	}
+	if w, ok := v.ref.(*view); ok {
+		if w.of == viewValues {
+			return onValues
+		}
+		return onSet
+	}
+	return onObject
+}
+
+// method is one overload. Params has a letter for each parameter, see accepts; a final "*" lets the last one repeat.
+// Overloads of a name stand in the order in which they are tried: the more specific first.
+type method struct {
+	name   string
+	params string
+	call   func(r *renderer, self Value, args []Value) (Value, error)
+}
+
+// methodSet is all methods of one name, by receiver.
+type methodSet [receivers][]method
+
+// methodTable holds every method of the language's own types. The compiler looks names up once.
+var methodTable = buildMethodTable()
+
+func buildMethodTable() map[string]*methodSet {
+	table := map[string]*methodSet{}
+	add := func(methods []method, on ...receiver) {
+		for _, m := range methods {
+			if table[m.name] == nil {
+				table[m.name] = &methodSet{}
+			}
+			for _, to := range on {
+				set := table[m.name]
+				set[to] = append(set[to], m)
+			}
+		}
+	}
+	add(stringMethods, onString)
+	add(numberMethods, onInteger, onLong, onDouble, onBigInteger, onBigDecimal)
+	add(integerMethods, onInteger)
+	add(longMethods, onLong)
+	add(doubleMethods, onDouble)
+	add(booleanMethods, onBoolean)
+	add(characterMethods, onCharacter)
+	add(bigMethods, onBigInteger)
+	add(collectionMethods, onList, onSet, onValues)
+	add(listMethods, onList)
+	add(arrayMethods, onArray)
+	add(viewMethods, onSet, onValues)
+	add(mapMethods, onMap)
+	add(objectMethods, onString, onInteger, onLong, onDouble, onBoolean, onCharacter, onBigInteger, onBigDecimal,
+		onList, onArray, onMap, onSet, onValues, onObject)
+	return table
+}
+
+// objectMethods every value has.
+var objectMethods = []method{
+	{"toString", "", func(r *renderer, self Value, _ []Value) (Value, error) {
+		return StringValue(r.printed(self, "")), r.err
+	}},
+	{"equals", "O", func(r *renderer, self Value, args []Value) (Value, error) {
+		return BoolValue(equalValues(self, args[0], &r.meter)), nil
+	}},
+	{"hashCode", "", func(r *renderer, self Value, _ []Value) (Value, error) {
+		return IntValue(int64(hashCode(self, &r.meter))), nil
+	}},
+	{"getClass", "", func(_ *renderer, self Value, _ []Value) (Value, error) {
+		return ObjectValue(class{self.className()}), nil
+	}},
+}
+
+// accepts reports whether a parameter takes a value (spec/vtl.md 6.1): numbers widen and never narrow, strings never
+// convert, null fits any object.
+func accepts(param byte, v Value) bool {
+	switch param {
+	case 'I': // int
+		return v.kind == Integer
+	case 'J': // long
+		return v.kind == Integer || v.kind == Long
+	case 'D': // double
+		return v.kind == Integer || v.kind == Long || v.kind == Double
+	case 'Z': // boolean
+		return v.kind == Boolean
+	case 'C': // char
+		return v.kind == Character
+	case 'O': // Object
+		return true
+	}
+	if v.kind == Null {
+		return true
+	}
+	switch param {
+	case 'S': // String, CharSequence
+		return v.kind == String
+	case 'i': // Integer
+		return v.kind == Integer
+	case 'j': // Long
+		return v.kind == Long
+	case 'd': // Double
+		return v.kind == Double
+	case 'z': // Boolean
+		return v.kind == Boolean
+	case 'B': // BigInteger
+		return v.kind == BigInteger
+	case 'L': // Collection
+		_, isView := v.ref.(*view)
+		return isView || v.kind == ListKind && !v.ref.(*List).class.isArray()
+	case 'M': // Map
+		return v.kind == MapKind
+	}
+	return false
+}
+
+func (m *method) applies(args []Value) bool {
+	n := len(m.params)
+	if n > 0 && m.params[n-1] == '*' {
+		fixed := n - 2
+		if len(args) < fixed {
+			return false
+		}
+		for i, v := range args {
+			if !accepts(m.params[min(i, fixed)], v) {
+				return false
+			}
+		}
+		return true
+	}
+	if n != len(args) {
+		return false
+	}
+	for i, v := range args {
+		if !accepts(m.params[i], v) {
+			return false
+		}
+	}
+	return true
+}
+
+// invoke calls a method. A name that nobody has, or arguments that no overload takes, give null; but a method without
+// parameters takes any arguments as far as the choice is concerned, and then fails (spec/vtl.md 6.1).
+func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value) (Value, error) {
+	if r.steps--; r.steps < 0 {
+		return Value{}, r.exhausted()
+	}
+	to := receiverOf(v)
+	if to == onObject {
+		found, ok, err := v.ref.(Object).Call(name, args)
+		if ok || err != nil {
+			return found, err
+		}
+	}
+	if methods == nil {
+		return Value{}, nil
+	}
+	empty := false
+	candidates := methods[to]
+	for i := range candidates {
+		m := &candidates[i]
+		if m.applies(args) {
+			return m.call(r, v, args)
+		}
+		empty = empty || m.params == ""
+	}
+	if empty {
+		return Value{}, errArguments
+	}
+	return Value{}, nil
+}
+
+// done is the result of a method that has none: the empty string, in the stock mode too.
+func done() (Value, error) { return StringValue(""), nil }
+
+// none is null, the result of a method that has found nothing.
+func none() (Value, error) { return Value{}, nil }
+
+var errIndex = errors.New("index out of range")
+
+// outOfRange is Java's IndexOutOfBoundsException.
+func outOfRange() (Value, error) { return Value{}, errIndex }

@@ -1,0 +1,42 @@
+package vtl
+
+import "unicode"
+
+// characterMethods are java.lang.Character's, its static ones included.
+var characterMethods = []method{
+	{"charValue", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return s, nil }},
+	{"isDigit", "C", ofChar(unicode.IsDigit)},
+	{"isLetter", "C", ofChar(unicode.IsLetter)},
+	{"isAlphabetic", "I", ofChar(unicode.IsLetter)},
+	{"isLetterOrDigit", "C", ofChar(func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) })},
+	{"isWhitespace", "C", ofChar(isJavaSpace)},
+	{"isUpperCase", "C", ofChar(unicode.IsUpper)},
+	{"isLowerCase", "C", ofChar(unicode.IsLower)},
+	{"toUpperCase", "C", func(_ *renderer, _ Value, a []Value) (Value, error) {
+		return charValue(uint16(unicode.ToUpper(rune(a[0].num)))), nil
+	}},
+	{"toLowerCase", "C", func(_ *renderer, _ Value, a []Value) (Value, error) {
+		return charValue(uint16(unicode.ToLower(rune(a[0].num)))), nil
+	}},
+	{"getNumericValue", "C", func(_ *renderer, _ Value, a []Value) (Value, error) { return IntValue(digitOf(rune(a[0].num))), nil }},
+	{"valueOf", "C", first},
+	{"toString", "C", asText},
+	{"compareTo", "C", func(_ *renderer, s Value, a []Value) (Value, error) {
+		return IntValue(int64(s.num) - int64(a[0].num)), nil
+	}},
+}
+
+func ofChar(test func(rune) bool) func(*renderer, Value, []Value) (Value, error) {
+	return func(_ *renderer, _ Value, a []Value) (Value, error) { return BoolValue(test(rune(a[0].num))), nil }
+}
+
+// digitOf is the value of a digit or of a letter as a digit; -1 for anything else.
+func digitOf(c rune) int64 {
+	switch {
+	case c >= '0' && c <= '9':
+		return int64(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'z':
+		return int64(c|0x20) - 'a' + 10
+	}
+	return -1
+}

@@ -1,0 +1,146 @@
+package vtl
+
+import (
+	"sync"
+)
+
+// Program is a compiled template. It is immutable and safe for concurrent use.
+type Program struct {
+	source  *source
+	options Options
+	body    block
+	macros  map[string]*macro
+	symbols symbols
+	loops   loopNames
+	regexes *regexCache
+	// dynamic: #evaluate may add names and macros while rendering, so no name can be ruled out.
+	dynamic bool
+}
+
+// source is a text that places refer to. The text of a string literal lies within another: its places are the literal's.
+type source struct {
+	text   string
+	within place
+	once   sync.Once
+	starts []int32 // of lines
+}
+
+// place is where something stands, for errors and the trace.
+type place struct {
+	source *source
+	offset int32
+}
+
+// position is the line and column in the outermost text.
+func (p place) position() (line, column int) {
+	for p.source.within.source != nil {
+		p = p.source.within
+	}
+	s := p.source
+	s.once.Do(func() {
+		s.starts = append(s.starts, 0)
+		for i := 0; i < len(s.text); i++ {
+			if n := lineEnd(s.text[i:]); n > 0 {
+				i += n - 1
+				s.starts = append(s.starts, int32(i+1))
+			}
+		}
+	})
+	low, high := 0, len(s.starts)
+	for high-low > 1 {
+		if middle := (low + high) / 2; s.starts[middle] <= p.offset {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	_, column = position(s.text[s.starts[low]:], int(p.offset-s.starts[low]))
+	return low + 1, column
+}
+
+// symbols numbers the names of variables: a variable is a slot in an array.
+type symbols struct {
+	names []string
+	index map[string]int32 // nil while there are few
+	// param marks names that some macro uses for a parameter; only these are looked for in the calls under way.
+	param []bool
+}
+
+const symbolIndexFrom = 12
+
+func (s *symbols) find(name string) (int32, bool) {
+	if s.index != nil {
+		i, ok := s.index[name]
+		return i, ok
+	}
+	for i, n := range s.names {
+		if n == name {
+			return int32(i), true
+		}
+	}
+	return 0, false
+}
+
+func (s *symbols) slot(name string) int32 {
+	if i, ok := s.find(name); ok {
+		return i
+	}
+	i := int32(len(s.names))
+	s.names = append(s.names, name)
+	s.param = append(s.param, false)
+	if s.index != nil {
+		s.index[name] = i
+	} else if len(s.names) >= symbolIndexFrom {
+		s.index = make(map[string]int32, 2*len(s.names))
+		for i, n := range s.names {
+			s.index[n] = int32(i)
+		}
+	}
+	return i
+}
+
+// clone is a copy that can grow without touching the program's.
+func (s *symbols) clone() symbols {
+	c := symbols{names: append([]string(nil), s.names...), param: append([]bool(nil), s.param...)}
+	if s.index != nil {
+		c.index = make(map[string]int32, 2*len(s.names))
+		for n, i := range s.index {
+			c.index[n] = i
+		}
+	}
+	return c
+}
+
+// macro is a #macro definition.
+type macro struct {
+	name   string
+	params []int32
+	body   block
+}
+
+// block is a list of steps.
+type block []step
+
+// step is a statement: it prints or does something.
+type step interface {
+	render(r *renderer) error
+}
+
+// expression is what has a value.
+type expression interface {
+	value(r *renderer) (Value, error)
+	// truth is what #if, !, && and || see; it is not the truth of the value (spec/vtl.md 4).
+	truth(r *renderer) (bool, error)
+}
+
+func (b block) render(r *renderer) error {
+	for _, s := range b {
+		if r.steps--; r.steps < 0 {
+			return r.exhausted()
+		}
+		if err := s.render(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

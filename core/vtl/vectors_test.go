@@ -1,0 +1,88 @@
+package vtl
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// knownGaps are the vectors that do not come out as Velocity's, with the reason. TestVectors compares the list with reality
+// both ways.
+var knownGaps = map[string]string{}
+
+func vectors(t testing.TB) []vector {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "cases.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []vector
+	for line := range strings.Lines(string(text)) {
+		v, err := readVector(line)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// check renders a vector and says what is wrong with the result; "" when nothing is.
+func (x *vector) check() string {
+	p, err := CompileText(x.Template, Options{Stock: x.Profile == "stock"})
+	var out []byte
+	variables := x.variables()
+	if err == nil {
+		out, err = p.Render(variables, Limits{}, nil)
+	}
+	switch {
+	case x.Error != "":
+		if err == nil {
+			return fmt.Sprintf("got %q, want an error (%s)", out, x.Error)
+		}
+		var e *Error
+		if !errors.As(err, &e) || e.Line < 1 || e.Column < 1 {
+			return fmt.Sprintf("the error %v has no place", err)
+		}
+		return ""
+	case err != nil:
+		return fmt.Sprintf("got the error %v, want %q", err, *x.Output)
+	case string(out) != *x.Output:
+		return fmt.Sprintf("got %q, want %q", out, *x.Output)
+	}
+	return x.checkOverrides(variables[2].Value.Map())
+}
+
+func (x *vector) checkOverrides(context *Map) string {
+	if x.Overrides.Map() == nil {
+		return ""
+	}
+	for k, want := range x.Overrides.Map().All() {
+		got, _ := context.Get(k.str)
+		if g, w := string(AppendJSON(nil, got)), string(AppendJSON(nil, want)); g != w {
+			return fmt.Sprintf("%s is %s, want %s", k.str, g, w)
+		}
+	}
+	return ""
+}
+
+func TestVectors(t *testing.T) {
+	passed, total := map[string]int{}, map[string]int{}
+	for _, x := range vectors(t) {
+		total[x.Tier]++
+		wrong := x.check()
+		if wrong == "" {
+			passed[x.Tier]++
+		}
+		switch _, known := knownGaps[x.Name]; {
+		case wrong != "" && !known:
+			t.Errorf("%s (%s): %q: %s", x.Name, x.Tier, x.Template, wrong)
+		case wrong == "" && known:
+			t.Errorf("%s is listed as a known gap and passes", x.Name)
+		}
+	}
+	t.Logf("vtl: core %d of %d, edge %d of %d", passed["core"], total["core"], passed["edge"], total["edge"])
+}
