@@ -3,7 +3,6 @@ package exchange
 import (
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Query is the decoded query string in order: "+" is a space, ";" separates like "&", a key without "=" has an empty
@@ -272,6 +271,3 @@ func (x *Exchange) scopeContext(path string) (string, bool) {
 	}
 	return "", false
 }
-
-// Elapsed is the time since the request arrived.
-func (x *Exchange) Elapsed() time.Duration { return time.Since(x.Request.Received) }

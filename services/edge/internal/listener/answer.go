@@ -75,9 +75,9 @@ func (c *conn) respond(x *exchange.Exchange, keepAlive bool) bool {
 	if head || !hasBody(x.Response.Status) {
 		body = nil
 	}
-	c.out = c.s.appendHead(c.out[:0], x, keepAlive)
-	c.s.closed(x, len(body))
 	c.touchWrite()
+	c.out = c.s.appendHead(c.out[:0], x, keepAlive, c.now)
+	c.s.closed(x, len(body), c.now)
 	var err error
 	if len(body) <= inlineBody || c.tls != nil {
 		c.out = append(c.out, body...)
@@ -93,8 +93,8 @@ func (c *conn) respond(x *exchange.Exchange, keepAlive bool) bool {
 
 // closed fills in what the record tells of the answer and hands it over. This happens before the answer is sent: whoever
 // holds an answer can ask for its explanation.
-func (s *Server) closed(x *exchange.Exchange, bytes int) {
-	x.Record.Status, x.Record.Bytes, x.Record.Latency = x.Response.Status, bytes, x.Elapsed()
+func (s *Server) closed(x *exchange.Exchange, bytes int, now time.Time) {
+	x.Record.Status, x.Record.Bytes, x.Record.Latency = x.Response.Status, bytes, now.Sub(x.Request.Received)
 	s.cfg.Handler.Closed(x)
 }
 
@@ -102,11 +102,11 @@ func hasBody(status int) bool { return status >= 200 && status != 204 && status 
 
 // appendHead writes status line and headers: those every answer carries first (spec/rest.md 12.1), then the response's
 // own in their order.
-func (s *Server) appendHead(dst []byte, x *exchange.Exchange, keepAlive bool) []byte {
+func (s *Server) appendHead(dst []byte, x *exchange.Exchange, keepAlive bool, now time.Time) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(x.Response.Status), 10)
 	dst = append(append(dst, ' '), http.StatusText(x.Response.Status)...)
-	dst = append(append(dst, "\r\nDate: "...), s.now(time.Now())...)
+	dst = append(append(dst, "\r\nDate: "...), s.now(now)...)
 	dst = append(dst, "\r\n"...)
 	contentType := -1
 	for i := range x.Response.Headers {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ type conn struct {
 	arm       time.Duration
 	idleSince time.Time // when the idle deadline in force was set; zero when another one is
 	writeSet  time.Time
+	now       time.Time // of the last answer: the clock is read once for it and for the wait after it
 	out       []byte
 }
 
@@ -107,12 +109,16 @@ func (c *conn) wait() bool {
 	if len(c.r.Buffered()) > 0 {
 		return true
 	}
-	if now := time.Now(); now.Sub(c.idleSince) > time.Second {
-		if c.net.SetReadDeadline(now.Add(c.s.cfg.IdleTimeout)) != nil {
+	if c.now.IsZero() {
+		c.now = time.Now()
+	}
+	if c.now.Sub(c.idleSince) > time.Second {
+		if c.net.SetReadDeadline(c.now.Add(c.s.cfg.IdleTimeout)) != nil {
 			return false
 		}
-		c.idleSince = now
+		c.idleSince = c.now
 	}
+	runtime.Gosched() // as in the upstream client: a client that answers at once is read at the first try
 	c.idle.Store(true)
 	defer c.idle.Store(false)
 	return !c.s.draining.Load() && c.r.Wait(1) == nil
@@ -210,8 +216,9 @@ func (c *conn) linger() {
 
 // touchWrite keeps the write deadline ahead; once a second is enough.
 func (c *conn) touchWrite() {
-	if now := time.Now(); now.Sub(c.writeSet) > time.Second {
-		c.writeSet = now
-		_ = c.net.SetWriteDeadline(now.Add(c.s.cfg.WriteTimeout))
+	c.now = time.Now()
+	if c.now.Sub(c.writeSet) > time.Second {
+		c.writeSet = c.now
+		_ = c.net.SetWriteDeadline(c.now.Add(c.s.cfg.WriteTimeout))
 	}
 }

@@ -160,8 +160,8 @@ func (s *Server) readHTTP2(x *exchange.Exchange, r *http.Request) error {
 }
 
 func (s *Server) respondHTTP2(w http.ResponseWriter, x *exchange.Exchange) {
-	h := w.Header()
-	h["Date"] = []string{s.now(time.Now())}
+	h, now := w.Header(), time.Now()
+	h["Date"] = []string{s.now(now)}
 	h["X-Amzn-Requestid"] = []string{strings.Clone(x.RequestID)}
 	h["X-Amz-Apigw-Id"] = []string{strings.Clone(x.ExtendedID)}
 	for _, f := range x.Response.Headers {
@@ -181,7 +181,7 @@ func (s *Server) respondHTTP2(w http.ResponseWriter, x *exchange.Exchange) {
 	if x.Request.Method == http.MethodHead {
 		body = nil
 	}
-	s.closed(x, len(body))
+	s.closed(x, len(body), now)
 	w.WriteHeader(x.Response.Status)
 	if len(body) > 0 {
 		_, _ = w.Write(body)
