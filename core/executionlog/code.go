@@ -54,6 +54,13 @@ const (
 	Draining
 	Panicked
 	Failed
+
+	Authorized
+	IdentityMissing
+	IdentityInvalid
+	AuthorizerUnauthorized
+	AuthorizerDenied
+	AuthorizerBroken
 )
 
 type sentence struct {
@@ -111,6 +118,13 @@ var sentences = [...]sentence{
 	Draining:              {"This edge is shutting down.", true},
 	Panicked:              {"A defect of the gateway: {1}.", true},
 	Failed:                {"The request failed in phase {1}: {2}.", true},
+
+	Authorized:             {text: "authorizer {1} allowed principal {2}: {3}"},
+	IdentityMissing:        {"Identity source missing: authorizer {1} needs {2}, which the request does not have.", true},
+	IdentityInvalid:        {"The token does not match the validation expression of authorizer {1}: {2}.", true},
+	AuthorizerUnauthorized: {"Authorizer {1} answered Unauthorized.", true},
+	AuthorizerDenied:       {"Authorizer {1} denies: {2}.", true},
+	AuthorizerBroken:       {"Authorizer {1} is broken: {2}.", true},
 }
 
 // IsCause reports whether the code explains a failure.

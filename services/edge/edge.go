@@ -24,11 +24,13 @@ import (
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/seal"
 	"github.com/limen-gateway/limen/platform/snapshots"
+	authzv1 "github.com/limen-gateway/limen/proto/authz/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/integration"
 	"github.com/limen-gateway/limen/services/edge/internal/listener"
+	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
 	"github.com/limen-gateway/limen/services/edge/internal/plan"
 )
 
@@ -71,6 +73,8 @@ type Deps struct {
 	// Keyring seals the disk copy in Config.Dir.
 	Keyring   *seal.Keyring
 	Functions Invoker
+	// Authz answers for authorizers.
+	Authz authzv1.AuthzClient
 	// Fallback takes requests that name no API: the other faces of a process with one port.
 	Fallback http.Handler
 	// BackendRoots verify backends' certificates; nil means the system's.
@@ -110,7 +114,8 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes)}
 	s.plans = plan.New(plan.Config{
-		Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Suffixes: config.Suffixes, Logger: deps.Log,
+		Services: &pipeline.Services{Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz},
+		Suffixes: config.Suffixes, Logger: deps.Log,
 	})
 	var err error
 	if s.counters, err = newCounters(deps.Meter); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/routing"
 )
@@ -67,6 +68,10 @@ type Exchange struct {
 
 	// Payload is the body for the integration, after templates and content handling.
 	Payload []byte
+	// Authorizer is what an authorizer said of the caller; nil without one. UsageKey is the API key it named.
+	Authorizer *event.Authorizer
+	UsageKey   string
+
 	// Backend is what the integration answered, before it is mapped.
 	Backend Backend
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/limen-gateway/limen/core/gatewayresponse"
 	"github.com/limen-gateway/limen/core/mapping"
+	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 )
 
 // Phase is one step of the pipeline. An error ends the pipeline; a *gatewayresponse.Error names the answer.
@@ -23,6 +24,8 @@ type Scope struct {
 
 	StageVariables   map[string]string
 	BinaryMediaTypes mapping.MediaTypes
+	// AuthorizerEpoch counts the flushes of authorizer results.
+	AuthorizerEpoch  int64
 	GatewayResponses *gatewayresponse.Set
 }
 
@@ -40,6 +43,24 @@ type Method struct {
 
 	// Responses are the method responses by status code.
 	Responses map[string]*MethodResponse
+}
+
+// Authorizer is a compiled Lambda authorizer. It is immutable.
+type Authorizer struct {
+	ID    string
+	Token bool // TOKEN; else REQUEST
+	// Definition is what authz gets when it does not know Hash.
+	Definition *apigatewayv1.Authorizer
+	Hash       []byte
+	URI        mapping.URI
+	// Identity are the identity sources, with their expressions for explanations.
+	Identity    []mapping.Source
+	Expressions []string
+	// Validation must match the whole token; nil takes any.
+	Validation     *regexp.Regexp
+	ValidationText string
+	// Keeps tells that results are kept: then every identity source must be there (spec/rest.md 3.3).
+	Keeps bool
 }
 
 // MethodResponse is one declared answer of a method.

@@ -3,6 +3,8 @@ package exchange
 import (
 	"strconv"
 	"strings"
+
+	"github.com/limen-gateway/limen/core/arn"
 )
 
 // Query is the decoded query string in order: "+" is a space, ";" separates like "&", a key without "=" has an empty
@@ -241,6 +243,9 @@ func (x *Exchange) Context(path string) string {
 	if value, ok := x.scopeContext(path); ok {
 		return value
 	}
+	if name, ok := strings.CutPrefix(path, "authorizer."); ok {
+		return x.authorizerContext(name)
+	}
 	if x.Method == nil {
 		return ""
 	}
@@ -253,6 +258,32 @@ func (x *Exchange) Context(path string) string {
 		return x.Method.OperationName
 	}
 	return ""
+}
+
+// authorizerContext is a value of $context.authorizer: strings all (spec/rest.md 3.4).
+func (x *Exchange) authorizerContext(name string) string {
+	a := x.Authorizer
+	switch {
+	case a == nil:
+		return ""
+	case name == "principalId":
+		return a.PrincipalID
+	case name == "integrationLatency":
+		return strconv.FormatInt(a.IntegrationLatency, 10)
+	}
+	for i := len(a.Context) - 1; i >= 0; i-- {
+		if a.Context[i].Name == name {
+			return a.Context[i].Value
+		}
+	}
+	return ""
+}
+
+// MethodARN names this call of the method: path parameters filled in, no leading slash (spec/rest.md 3.8).
+func (x *Exchange) MethodARN() string {
+	s := x.Scope
+	return "arn:" + arn.Partition(s.Region) + ":execute-api:" + s.Region + ":" + s.Account + ":" + s.API + "/" + s.Stage + "/" +
+		x.Request.Method + "/" + strings.TrimPrefix(x.Target.Path, "/")
 }
 
 func (x *Exchange) scopeContext(path string) (string, bool) {

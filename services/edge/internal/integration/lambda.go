@@ -125,18 +125,25 @@ func functionFailure(x *exchange.Exchange, name string, err error) error {
 	return gatewayresponse.New(gatewayresponse.APIConfigurationError, err)
 }
 
+// AuthorizerEvent is the event of a REQUEST authorizer: the client's request before any mapping (spec/rest.md 3.3).
+func AuthorizerEvent(x *exchange.Exchange, methodARN string) []byte {
+	facts := proxyEvent(x)
+	facts.Headers = eventHeaders(x, &exchange.Integration{})
+	return event.AppendAuthorizer(nil, facts, methodARN)
+}
+
 // proxyEvent collects the facts of the event.
 func proxyEvent(x *exchange.Exchange) *event.Request {
 	s, m := x.Scope, x.Method
 	prefix, _, _ := strings.Cut(x.DomainName, ".")
 	return &event.Request{
-		Resource: m.ResourcePath, Path: x.EventPath, HTTPMethod: x.Request.Method, Headers: eventHeaders(x), Query: x.Query(),
+		Resource: m.ResourcePath, Path: x.EventPath, HTTPMethod: x.Request.Method, Headers: eventHeaders(x, m.Integration), Query: x.Query(),
 		PathParameters: x.Match.Params, StageVariables: stageVariables(s), Body: x.Request.Body,
 		Binary: s.BinaryMediaTypes.Match(x.HeaderFold("content-type")),
 		Context: event.Context{
 			ResourceID: m.ResourceID, ResourcePath: m.ResourcePath, OperationName: m.OperationName, HTTPMethod: x.Request.Method,
 			ExtendedRequestID: x.ExtendedID, RequestTime: x.Request.Received, Path: x.Target.ContextPath(), AccountID: s.Account,
-			Stage: s.Stage, DomainPrefix: prefix, RequestID: x.RequestID, DomainName: x.DomainName, DeploymentID: s.DeploymentID, APIID: s.API,
+			Stage: s.Stage, DomainPrefix: prefix, RequestID: x.RequestID, DomainName: x.DomainName, DeploymentID: s.DeploymentID, APIID: s.API, Authorizer: x.Authorizer,
 			Identity: event.Identity{SourceIP: x.SourceIP(), UserAgent: x.HeaderFold("user-agent")},
 		},
 	}
@@ -153,8 +160,8 @@ func stageVariables(s *exchange.Scope) []exchange.Field {
 
 // eventHeaders are the client's headers without those that disappear, with mapped ones over them and the forwarding
 // headers added (spec/rest.md 4.3 and 5.1).
-func eventHeaders(x *exchange.Exchange) []exchange.Field {
-	m := mapped{in: x.Method.Integration, values: exchange.Values{X: x}}
+func eventHeaders(x *exchange.Exchange, in *exchange.Integration) []exchange.Field {
+	m := mapped{in: in, values: exchange.Values{X: x}}
 	out := make([]exchange.Field, 0, len(x.Request.Headers)+4)
 	forwarded := ""
 	for _, h := range x.Request.Headers {

@@ -7,12 +7,11 @@ import (
 	"github.com/limen-gateway/limen/core/gatewayresponse"
 	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
-	"github.com/limen-gateway/limen/services/edge/internal/integration"
 )
 
 // requestBody chooses what the integration receives as body, step 0.13: proxies take it as it is, the others by the
 // passthrough table; then content handling.
-func requestBody(m Method, _ *integration.Caller) exchange.Phase {
+func requestBody(m Method, _ *Services) exchange.Phase {
 	in := m.Integration
 	if in.Type == exchange.AWSProxy {
 		return func(context.Context, *exchange.Exchange) error { return nil } // the event takes the body itself

@@ -13,7 +13,7 @@ import (
 
 // integrationResponse chooses the integration response and makes the method response of it, step 0.15
 // (spec/rest.md 4.9).
-func integrationResponse(m Method, _ *integration.Caller) exchange.Phase {
+func integrationResponse(m Method, _ *Services) exchange.Phase {
 	in := m.Integration
 	return func(_ context.Context, x *exchange.Exchange) error {
 		chosen, by := selectResponse(in.Responses, x.Backend.Subject)

@@ -10,13 +10,22 @@ import (
 
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
+	authzv1 "github.com/limen-gateway/limen/proto/authz/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/integration"
 )
 
+// Services are what phases ask beyond the exchange. What is nil is not there: methods that need it refuse their calls.
+type Services struct {
+	Caller *integration.Caller
+	Authz  authzv1.AuthzClient
+}
+
 // Method is what Compile looks at.
 type Method struct {
 	Integration *exchange.Integration
+	// Authorizer is nil for methods without one.
+	Authorizer *exchange.Authorizer
 	// Unserved names what the method needs and this gateway does not serve yet; "" for nothing.
 	Unserved string
 }
@@ -24,12 +33,13 @@ type Method struct {
 // step is one place in the order: a phase, and which methods need it.
 type step struct {
 	needed func(Method) bool
-	phase  func(Method, *integration.Caller) exchange.Phase
+	phase  func(Method, *Services) exchange.Phase
 }
 
 // rest is the order of REST APIs, steps 0.7 to 0.15 of spec/rest.md section 0.
 var rest = []step{
 	{func(m Method) bool { return m.Unserved != "" }, refuse},
+	{func(m Method) bool { return served(m) && m.Authorizer != nil }, authorize},
 	{served, requestBody},
 	{served, call},
 	{func(m Method) bool { return served(m) && !isProxy(m) }, integrationResponse},
@@ -42,18 +52,18 @@ func isProxy(m Method) bool {
 }
 
 // REST compiles the phases of a method of a REST API.
-func REST(m Method, c *integration.Caller) []exchange.Phase {
+func REST(m Method, v *Services) []exchange.Phase {
 	var out []exchange.Phase
 	for _, s := range rest {
 		if s.needed(m) {
-			out = append(out, s.phase(m, c))
+			out = append(out, s.phase(m, v))
 		}
 	}
 	return out
 }
 
 // refuse fails closed.
-func refuse(m Method, _ *integration.Caller) exchange.Phase {
+func refuse(m Method, _ *Services) exchange.Phase {
 	return func(_ context.Context, x *exchange.Exchange) error {
 		x.Record.Add(executionlog.PhaseAuthorize, executionlog.NotSupported, m.Unserved)
 		return gatewayresponse.New(gatewayresponse.APIConfigurationError, nil)
@@ -61,14 +71,14 @@ func refuse(m Method, _ *integration.Caller) exchange.Phase {
 }
 
 // call is the integration call, step 0.14.
-func call(m Method, c *integration.Caller) exchange.Phase {
+func call(m Method, v *Services) exchange.Phase {
 	switch m.Integration.Type {
 	case exchange.HTTP, exchange.HTTPProxy:
-		return c.HTTP
+		return v.Caller.HTTP
 	case exchange.AWSProxy:
-		return c.LambdaProxy
+		return v.Caller.LambdaProxy
 	case exchange.Mock:
-		return c.Mock
+		return v.Caller.Mock
 	}
-	return refuse(Method{Unserved: "an integration of type " + string(m.Integration.Type)}, c)
+	return refuse(Method{Unserved: "an integration of type " + string(m.Integration.Type)}, v)
 }

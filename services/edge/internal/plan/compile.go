@@ -14,7 +14,6 @@ import (
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
-	"github.com/limen-gateway/limen/services/edge/internal/integration"
 	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
 )
 
@@ -27,22 +26,27 @@ func scopeOf(m *snapshotv1.Stage, c *content) *exchange.Scope {
 	s.Account, s.Region, s.API = m.GetAccount(), m.GetRegion(), m.GetApiId()
 	s.Stage, s.DeploymentID, s.Hash = m.GetStage().GetStageName(), m.GetStage().GetDeploymentId(), m.GetDeploymentHash()
 	s.StageVariables = m.GetStage().GetVariables().GetEntries()
+	s.AuthorizerEpoch = m.GetAuthorizerEpoch()
 	return &s
 }
 
 // compileDeployment makes the immutable form of a deployment's content.
-func compileDeployment(d *snapshotv1.Deployment, caller *integration.Caller) (*content, error) {
+func compileDeployment(d *snapshotv1.Deployment, services *pipeline.Services) (*content, error) {
 	c := &content{disabled: d.GetRestApi().GetDisableExecuteApiEndpoint()}
 	c.scope.BinaryMediaTypes = d.GetRestApi().GetBinaryMediaTypes().GetItems()
 	var err error
 	if c.scope.GatewayResponses, err = compileGatewayResponses(d.GetGatewayResponses()); err != nil {
 		return nil, err
 	}
+	authorizers, err := compileAuthorizers(d.GetAuthorizers())
+	if err != nil {
+		return nil, err
+	}
 	unserved := unservedOfAPI(d.GetRestApi())
 	var routes []routing.Route
 	for _, r := range d.GetResources() {
 		for _, verb := range sortedKeys(r.GetResourceMethods().GetEntries()) {
-			m, err := compileMethod(r, verb, r.GetResourceMethods().GetEntries()[verb], unserved, caller)
+			m, err := compileMethod(r, verb, r.GetResourceMethods().GetEntries()[verb], unserved, authorizers, services)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", verb, r.GetPath(), err)
 			}
@@ -95,10 +99,10 @@ func unservedOfAPI(a *apigatewayv1.RestApi) string {
 	return ""
 }
 
-func unservedOfMethod(m *apigatewayv1.Method) string {
+func unservedOfMethod(m *apigatewayv1.Method, authorized bool) string {
 	in := m.GetMethodIntegration()
 	switch {
-	case m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "":
+	case m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "" && !(m.GetAuthorizationType() == "CUSTOM" && authorized):
 		return "an authorizer (authorizationType " + m.GetAuthorizationType() + ")"
 	case m.GetApiKeyRequired():
 		return "an API key"
@@ -110,12 +114,13 @@ func unservedOfMethod(m *apigatewayv1.Method) string {
 	return ""
 }
 
-func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method, unserved string, caller *integration.Caller) (*exchange.Method, error) {
+func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method, unserved string, authorizers map[string]*exchange.Authorizer, services *pipeline.Services) (*exchange.Method, error) {
 	if m.GetMethodIntegration() == nil {
 		return nil, fmt.Errorf("the method has no integration")
 	}
+	authorizer := authorizers[m.GetAuthorizerId()]
 	if unserved == "" {
-		unserved = unservedOfMethod(m)
+		unserved = unservedOfMethod(m, authorizer != nil && services.Authz != nil)
 	}
 	out := &exchange.Method{
 		ResourceID: r.GetId(), ResourcePath: r.GetPath(), HTTPMethod: verb, OperationName: m.GetOperationName(),
@@ -134,7 +139,7 @@ func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method
 			return nil, err
 		}
 	}
-	out.Phases = pipeline.REST(pipeline.Method{Integration: out.Integration, Unserved: unserved}, caller)
+	out.Phases = pipeline.REST(pipeline.Method{Integration: out.Integration, Authorizer: authorizer, Unserved: unserved}, services)
 	return out, nil
 }
 

@@ -22,7 +22,7 @@ import (
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
-	"github.com/limen-gateway/limen/services/edge/internal/integration"
+	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
 )
 
 // Plan is all that is served at one moment. It is immutable.
@@ -53,7 +53,7 @@ type content struct {
 
 // Config is what New needs.
 type Config struct {
-	Caller *integration.Caller
+	Services *pipeline.Services
 	// Suffixes are the domains beside AWS's and localhost under which {api}.execute-api.{region} names an API.
 	Suffixes []string
 	Logger   *slog.Logger
@@ -164,7 +164,7 @@ func (p *Plans) content(hash string, find func(string) ([]byte, bool)) (*content
 	if err := proto.Unmarshal(b, &d); err != nil {
 		return nil, fmt.Errorf("the content of the deployment cannot be read: %w", err)
 	}
-	c, err := compileDeployment(&d, p.cfg.Caller)
+	c, err := compileDeployment(&d, p.cfg.Services)
 	if err != nil {
 		return nil, err
 	}

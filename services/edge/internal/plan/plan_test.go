@@ -14,6 +14,7 @@ import (
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/integration"
+	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,7 +80,7 @@ func TestCompile_saysWhatIsWrong(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := compileDeployment(deployed(tt.path, tt.change), &integration.Caller{})
+			_, err := compileDeployment(deployed(tt.path, tt.change), &pipeline.Services{Caller: &integration.Caller{}})
 			if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
@@ -95,7 +96,7 @@ func TestUnserved(t *testing.T) {
 		"a VPC link":                 {MethodIntegration: &apigatewayv1.Integration{ConnectionType: proto.String("VPC_LINK")}},
 		"":                           {AuthorizationType: proto.String("NONE")},
 	} {
-		if got := unservedOfMethod(m); got != want {
+		if got := unservedOfMethod(m, false); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -106,7 +107,7 @@ func TestUnserved(t *testing.T) {
 }
 
 func TestApply_contentThatArrivesLater(t *testing.T) {
-	p := New(Config{Caller: &integration.Caller{}, Logger: slog.New(slog.DiscardHandler)})
+	p := New(Config{Services: &pipeline.Services{Caller: &integration.Caller{}}, Logger: slog.New(slog.DiscardHandler)})
 	b, _ := proto.Marshal(deployed("/", func(dep, met, res) {}))
 	u := snapshots.Update{Number: 4, Changed: []*configv1.Resource{{Key: "k", Body: &configv1.Resource_Stage{Stage: &snapshotv1.Stage{ApiId: "api", DeploymentHash: "h", Stage: &apigatewayv1.Stage{StageName: proto.String("s")}}}}}}
 	p.Apply(u)
