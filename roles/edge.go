@@ -28,6 +28,7 @@ type EdgeConfig struct {
 	RecentBytes  int           `yaml:"recent_bytes" default:"16777216" help:"how much memory the records of recent requests may take, for explanations"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" help:"how long requests in flight may take when the edge ends"`
 	Functions    string        `yaml:"functions_url" help:"URL of the functions host, when it is not in this process: http://functions:9001"`
+	Authz        string        `yaml:"authz_address" help:"host:port of authz.grpc_listen, when authz is not in this process"`
 	AccessLog    bool          `yaml:"access_log" default:"true" help:"write one line for each request"`
 }
 
@@ -61,6 +62,10 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	if err != nil {
 		return nil, err
 	}
+	authz, err := h.authzClient()
+	if err != nil {
+		return nil, err
+	}
 	ring, err := seal.LoadOrCreate(h.edgeKeyFile())
 	if err != nil {
 		return nil, fmt.Errorf("edge_key_file: %w", err)
@@ -73,7 +78,7 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
 		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
 	}, edge.Deps{
-		Admin: client, Keyring: ring, Functions: invoker, Fallback: fallback, Sockets: sockets,
+		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Fallback: fallback, Sockets: sockets,
 		Log: h.telemetry.Log, AccessLog: accessLog(h), Meter: h.telemetry.Meters.Meter("limen/edge"),
 	})
 	if err != nil {

@@ -123,7 +123,7 @@ func TestDevAnswersOnOnePort(t *testing.T) {
 	for _, n := range dev.Services {
 		names = append(names, n.Name)
 	}
-	if got := strings.Join(names, " "); got != "telemetry etcd nats admin functions edge" {
+	if got := strings.Join(names, " "); got != "telemetry etcd nats admin functions authz edge" {
 		t.Errorf("services: %s", got)
 	}
 	g := run.New(nil, dev.Services...)
@@ -155,8 +155,8 @@ func TestServerRefusesRolesItDoesNotHave(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{[]string{"etcd", "egde"}, `there is no role "egde"; the roles are etcd, nats, admin, functions, edge`},
-		{nil, "no role is named; the roles are etcd, nats, admin, functions, edge"},
+		{[]string{"etcd", "egde"}, `there is no role "egde"; the roles are etcd, nats, admin, functions, authz, edge`},
+		{nil, "no role is named; the roles are etcd, nats, admin, functions, authz, edge"},
 	}
 	for _, tt := range tests {
 		if _, err := Server(Config{}, nil, tt.names...); err == nil || !strings.HasPrefix(err.Error(), tt.want) {

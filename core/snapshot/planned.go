@@ -33,7 +33,9 @@ var plannedOfAPI = []planned[*apigatewayv1.RestApi]{
 }
 
 var plannedOfMethod = []planned[*apigatewayv1.Method]{
-	{"Method.authorizationType", func(m *apigatewayv1.Method) bool { return m.GetAuthorizationType() != "NONE" }, "all calls are refused"},
+	{"Method.authorizationType", func(m *apigatewayv1.Method) bool {
+		return m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "CUSTOM"
+	}, "all calls are refused"},
 	{"Method.apiKeyRequired", func(m *apigatewayv1.Method) bool { return m.GetApiKeyRequired() }, "all calls are refused"},
 	{"Method.requestValidatorId", func(m *apigatewayv1.Method) bool { return m.GetRequestValidatorId() != "" }, "requests are not validated"},
 	{"Method.authorizationScopes", func(m *apigatewayv1.Method) bool { return len(m.AuthorizationScopes.GetItems()) > 0 }, "scopes are not checked"},

@@ -44,8 +44,11 @@ type Record struct {
 	// On a deployment: the hash and number of chunks of its frozen content.
 	ContentHash   string `protobuf:"bytes,10,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
 	ContentChunks int32  `protobuf:"varint,11,opt,name=content_chunks,json=contentChunks,proto3" json:"content_chunks,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// On a stage: how often its response cache and its authorizer results were flushed.
+	CacheEpoch      int64 `protobuf:"varint,12,opt,name=cache_epoch,json=cacheEpoch,proto3" json:"cache_epoch,omitempty"`
+	AuthorizerEpoch int64 `protobuf:"varint,13,opt,name=authorizer_epoch,json=authorizerEpoch,proto3" json:"authorizer_epoch,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
@@ -155,11 +158,25 @@ func (x *Record) GetContentChunks() int32 {
 	return 0
 }
 
+func (x *Record) GetCacheEpoch() int64 {
+	if x != nil {
+		return x.CacheEpoch
+	}
+	return 0
+}
+
+func (x *Record) GetAuthorizerEpoch() int64 {
+	if x != nil {
+		return x.AuthorizerEpoch
+	}
+	return 0
+}
+
 var File_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x14store/v1/store.proto\x12\x0elimen.store.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x03\n" +
+	"\x14store/v1/store.proto\x12\x0elimen.store.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x03\n" +
 	"\x06Record\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x16\n" +
@@ -174,7 +191,10 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"generation\x12!\n" +
 	"\fcontent_hash\x18\n" +
 	" \x01(\tR\vcontentHash\x12%\n" +
-	"\x0econtent_chunks\x18\v \x01(\x05R\rcontentChunksB7Z5github.com/limen-gateway/limen/proto/store/v1;storev1b\x06proto3"
+	"\x0econtent_chunks\x18\v \x01(\x05R\rcontentChunks\x12\x1f\n" +
+	"\vcache_epoch\x18\f \x01(\x03R\n" +
+	"cacheEpoch\x12)\n" +
+	"\x10authorizer_epoch\x18\r \x01(\x03R\x0fauthorizerEpochB7Z5github.com/limen-gateway/limen/proto/store/v1;storev1b\x06proto3"
 
 var (
 	file_store_v1_store_proto_rawDescOnce sync.Once

@@ -9,6 +9,7 @@ import (
 	"github.com/limen-gateway/limen/core/fault"
 	"github.com/limen-gateway/limen/core/patch"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
 )
 
@@ -184,6 +185,30 @@ func (s *Service) DeleteStage(ctx context.Context, req *apigatewayv1.DeleteStage
 			}
 			tx.Delete(key)
 			return nil
+		})
+	})
+}
+
+// FlushStageAuthorizersCache forgets what authorizers answered for the stage: keys of a new epoch find nothing.
+func (s *Service) FlushStageAuthorizersCache(ctx context.Context, req *apigatewayv1.FlushStageAuthorizersCacheRequest) (*emptypb.Empty, error) {
+	return empty, s.flush(ctx, req.GetRestApiId(), req.GetStageName(), func(r *storev1.Record) { r.AuthorizerEpoch++ })
+}
+
+// flush counts one epoch of a stage up.
+func (s *Service) flush(ctx context.Context, api, name string, count func(*storev1.Record)) error {
+	return s.publish(ctx, func(tx *draft.Tx) error {
+		return withAPI(tx, api, unknownAPI(ctx, api), func(*draft.API) error {
+			key := stageKey(tx, api, name)
+			stage := &apigatewayv1.Stage{}
+			r, err := tx.Get(key, stage)
+			if err != nil {
+				return err
+			}
+			if r == nil {
+				return unknownStage
+			}
+			count(r)
+			return tx.Put(key, r, stage)
 		})
 	})
 }

@@ -21,7 +21,7 @@ import (
 // its revision. It follows etcd and tells followers that something changed. Contents stay in etcd; a follower's stream
 // reads them when it sends them.
 type mirror struct {
-	client *clientv3.Client
+	client draft.Client
 	log    *slog.Logger
 
 	// mu guards all below.
@@ -42,8 +42,9 @@ type deployed struct {
 }
 
 type stored struct {
-	stage    *apigatewayv1.Stage
-	revision int64
+	stage                       *apigatewayv1.Stage
+	revision                    int64
+	cacheEpoch, authorizerEpoch int64
 }
 
 // maxGone is how many deletions are remembered for followers that resume.
@@ -53,7 +54,7 @@ const maxGone = 10_000
 const retryDelay = time.Second
 
 func newMirror(client *clientv3.Client, log *slog.Logger) *mirror {
-	m := &mirror{client: client, log: log}
+	m := &mirror{client: draft.Client{Client: client}, log: log}
 	m.reset(0)
 	m.changed = make(chan struct{})
 	return m
@@ -149,9 +150,12 @@ func isPublished(p draft.Parsed) bool {
 func (m *mirror) apply(response clientv3.WatchResponse) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	changed := false
 	for _, event := range response.Events {
 		key := string(event.Kv.Key)
-		if p, ok := draft.ParseKey(key); !ok || !isPublished(p) {
+		p, ok := draft.ParseKey(key)
+		changed = changed || ok
+		if !ok || !isPublished(p) {
 			continue
 		}
 		if event.Type == clientv3.EventTypeDelete {
@@ -161,7 +165,11 @@ func (m *mirror) apply(response clientv3.WatchResponse) {
 		}
 	}
 	m.revision = max(m.revision, response.Header.Revision)
-	m.announce()
+	// The books about followers are kept beside the configuration. A follower that were told of its own report would
+	// report again, and so on for ever.
+	if changed {
+		m.announce()
+	}
 }
 
 // announce wakes the followers; the caller holds mu.
@@ -206,10 +214,11 @@ func (m *mirror) putDeployment(key string, p draft.Parsed, value []byte, revisio
 
 func (m *mirror) putStage(key string, p draft.Parsed, value []byte, revision int64) error {
 	stage := &apigatewayv1.Stage{}
-	if _, err := draft.Decode(value, stage); err != nil {
+	r, err := draft.Decode(value, stage)
+	if err != nil {
 		return err
 	}
-	s := stored{stage, revision}
+	s := stored{stage: stage, revision: revision, cacheEpoch: r.CacheEpoch, authorizerEpoch: r.AuthorizerEpoch}
 	m.stages[key] = s
 	m.publishStage(p, s, revision)
 	return nil
@@ -224,6 +233,7 @@ func (m *mirror) publishStage(p draft.Parsed, s stored, revision int64) {
 	}
 	m.set(&configv1.Resource{Key: resourceKey(p), Revision: revision, Body: &configv1.Resource_Stage{Stage: &snapshotv1.Stage{
 		Account: p.Account, Region: p.Region, ApiId: p.Segments[1], Stage: s.stage, DeploymentHash: d.hash,
+		CacheEpoch: s.cacheEpoch, AuthorizerEpoch: s.authorizerEpoch,
 	}}})
 }
 
