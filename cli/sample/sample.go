@@ -26,7 +26,7 @@ type sample struct {
 }
 
 func samples() []sample {
-	return []sample{{"hello", hello}, {"echo", echo}, {"malformed", malformed}, {"slow", slow}, {"crash", crash}}
+	return []sample{{"hello", hello}, {"echo", echo}, {"malformed", malformed}, {"slow", slow}, {"crash", crash}, {"authorizer", authorizer}}
 }
 
 // Names lists the samples.
@@ -108,6 +108,23 @@ func crash(context.Context) error {
 	fmt.Fprintln(os.Stderr, "this sample ends here, as it was told to")
 	os.Exit(1)
 	return nil
+}
+
+// authorizer judges by the last word of the token: allow, deny, or anything else for nobody.
+func authorizer(_ context.Context, e events.APIGatewayCustomAuthorizerRequest) (events.APIGatewayCustomAuthorizerResponse, error) {
+	words := strings.Fields(e.AuthorizationToken)
+	effect := map[string]string{"allow": "Allow", "deny": "Deny"}[words[len(words)-1]]
+	if effect == "" {
+		//lint:ignore ST1005 exactly this text makes the gateway answer 401
+		return events.APIGatewayCustomAuthorizerResponse{}, errors.New("Unauthorized")
+	}
+	return events.APIGatewayCustomAuthorizerResponse{
+		PrincipalID: "newcomer",
+		PolicyDocument: events.APIGatewayCustomAuthorizerPolicy{Version: "2012-10-17", Statement: []events.IAMPolicyStatement{
+			{Action: []string{"execute-api:Invoke"}, Effect: effect, Resource: []string{"*"}},
+		}},
+		Context: map[string]any{"team": "founders"},
+	}, nil
 }
 
 func answer(body any) (events.APIGatewayProxyResponse, error) {

@@ -77,6 +77,8 @@ func Steps() []Step {
 		{"Why it was refused", explainRefused},
 		{"An API that was never deployed", callUndeployed},
 		{"A function that answers nonsense", callMalformed},
+		{"Protect a method with an authorizer: it refuses, and says why", authorizerRefuses},
+		{"The authorizer allows, and the function learns who calls", authorizerAllows},
 		{"Another account sees nothing of it", otherAccount},
 		{"kill -9, and start again: everything is still there", restart},
 	}
@@ -107,6 +109,10 @@ func (w *World) send(ctx context.Context, method, url, host string) (answer, err
 		return answer{}, err
 	}
 	req.Host = host
+	return do(req)
+}
+
+func do(req *http.Request) (answer, error) {
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return answer{}, err
