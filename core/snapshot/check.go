@@ -51,14 +51,16 @@ func Check(d *snapshotv1.Deployment) []Problem {
 	return out
 }
 
-// Message is the text of a refusal: AWS's text of the first problem, then, when there is more to say, each on its line.
+// Message is the text of a refusal: AWS's text first, where it has one, then each problem on its line with its place.
 func Message(problems []Problem) string {
-	if len(problems) == 1 && problems[0].Where == "" {
-		return problems[0].Text
+	var lines []string
+	if first := problems[0]; first.Where == "" || first.Text == noIntegration {
+		lines = append(lines, first.Text)
 	}
-	lines := []string{problems[0].Text}
 	for _, p := range problems {
-		lines = append(lines, p.String())
+		if p.Where != "" || len(lines) == 0 || p.Text != lines[0] {
+			lines = append(lines, p.String())
+		}
 	}
 	return strings.Join(lines, "\n")
 }

@@ -44,9 +44,12 @@ func (o *Operation) Decode(r Request) (protoreflect.ProtoMessage, *fault.Error) 
 	if err := d.outside(msg, r); err != nil {
 		return nil, err
 	}
+	outside := d.violations
+	d.violations = nil
 	if err := d.body(msg, r.Body); err != nil {
 		return nil, err
 	}
+	d.violations = append(d.violations, outside...) // AWS lists the body's first
 	d.required(msg, o.in, d.inputPath())
 	if len(d.violations) > 0 {
 		return nil, fault.Validation(violationText(d.violations))
