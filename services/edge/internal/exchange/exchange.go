@@ -119,6 +119,7 @@ func (x *Exchange) reset() {
 	x.Record.Reset()
 	x.RequestID, x.ExtendedID, x.Trace = "", "", Trace{}
 	x.Scope, x.Method, x.Payload = nil, nil, nil
+	x.Authorizer, x.UsageKey = nil, ""
 	x.Target, x.EventPath, x.DomainName = routing.Target{}, "", ""
 	x.Match.Params = nil
 	x.query, x.queryParsed = emptied(x.query), false

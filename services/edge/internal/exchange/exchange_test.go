@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/core/routing"
@@ -202,7 +203,11 @@ func TestRelease_leavesNothingBehind(t *testing.T) {
 	}
 	x.StoreBody(make([]byte, keepBytes+1))
 	x.StoreReply([]byte("r"))
+	x.Authorizer, x.UsageKey = &event.Authorizer{PrincipalID: "another's"}, "another's"
 	x.reset()
+	if x.Authorizer != nil || x.UsageKey != "" {
+		t.Error("the next request would carry this one's caller")
+	}
 	if len(x.Request.Headers)+len(x.Response.Headers)+len(x.BodyBuffer())+len(x.ReplyBuffer()) != 0 || cap(x.body) != 0 || x.RequestID != "" || len(x.Record.Entries()) != 0 {
 		t.Errorf("%+v", x)
 	}
