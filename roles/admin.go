@@ -134,7 +134,11 @@ func (h *house) edgeAt(address string) (edgev1.EdgeClient, error) {
 	if address == "" {
 		return nil, fmt.Errorf("the edge answers no gRPC: its setting edge.grpc_listen is empty")
 	}
-	return h.peers.edge(address)
+	conn, err := h.peers.dial(address, rpc.Admin)
+	if err != nil {
+		return nil, err
+	}
+	return edgev1.NewEdgeClient(conn), nil
 }
 
 // serveHTTP answers HTTP/1.1 and plaintext HTTP/2 on an address until ctx ends, then lets requests in flight end.

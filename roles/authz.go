@@ -78,7 +78,7 @@ func (h *house) authzClient() (authzv1.AuthzClient, error) {
 	case h.authz != nil:
 		conn = h.authz.server.Local(rpc.Edge)
 	case address != "":
-		dialed, err := rpc.Dial(address, rpc.ClientConfig{Tables: rpc.House(), Claim: rpc.Edge})
+		dialed, err := h.peers.dial(address, rpc.Edge)
 		if err != nil {
 			return nil, fmt.Errorf("edge.authz_address: %w", err)
 		}

@@ -1,41 +1,51 @@
 package roles
 
 import (
+	"context"
 	"sync"
 
 	"google.golang.org/grpc"
 
 	"github.com/limen-gateway/limen/platform/rpc"
-	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 )
 
-// peers keeps connections to edges in other processes, by address.
+// peers keeps the connections to services in other processes, one for each address and role, until the process ends. It is
+// the first service to start, and so the last to stop.
 type peers struct {
-	// mu guards edges.
+	// mu guards conns.
 	mu    sync.Mutex
-	edges map[string]*grpc.ClientConn
+	conns map[peer]*grpc.ClientConn
 }
 
-func newPeers() *peers { return &peers{edges: map[string]*grpc.ClientConn{}} }
+type peer struct {
+	address string
+	role    rpc.Role
+}
 
-func (p *peers) edge(address string) (edgev1.EdgeClient, error) {
+func newPeers() *peers { return &peers{conns: map[peer]*grpc.ClientConn{}} }
+
+// dial is a connection to all replicas behind an address, for a caller of a role.
+func (p *peers) dial(address string, role rpc.Role) (*grpc.ClientConn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	conn := p.edges[address]
-	if conn == nil {
-		var err error
-		if conn, err = rpc.Dial(address, rpc.ClientConfig{Tables: rpc.House(), Claim: rpc.Admin}); err != nil {
-			return nil, err
-		}
-		p.edges[address] = conn
+	key := peer{address, role}
+	if conn := p.conns[key]; conn != nil {
+		return conn, nil
 	}
-	return edgev1.NewEdgeClient(conn), nil
+	conn, err := rpc.Dial(address, rpc.ClientConfig{Tables: rpc.House(), Claim: role})
+	if err == nil {
+		p.conns[key] = conn
+	}
+	return conn, err
 }
 
-func (p *peers) close() {
+// Run closes the connections when ctx ends.
+func (p *peers) Run(ctx context.Context) error {
+	<-ctx.Done()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, conn := range p.edges {
+	for _, conn := range p.conns {
 		_ = conn.Close()
 	}
+	return nil
 }

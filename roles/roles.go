@@ -80,7 +80,7 @@ func (h *house) configClient(role string) (configv1.ConfigClient, error) {
 	if h.config.AdminAddress == "" {
 		return nil, fmt.Errorf("admin_address (LIMEN_ADMIN_ADDRESS) must name where admin is: this process does not play the role")
 	}
-	conn, err := rpc.Dial(h.config.AdminAddress, rpc.ClientConfig{Tables: rpc.House(), Claim: rpc.Role(role)})
+	conn, err := h.peers.dial(h.config.AdminAddress, rpc.Role(role))
 	if err != nil {
 		return nil, fmt.Errorf("admin_address: %w", err)
 	}
@@ -171,7 +171,7 @@ func Server(c Config, t *telemetry.Telemetry, names ...string) ([]run.Named, err
 
 // list puts the telemetry, and clients of what runs elsewhere, before the roles.
 func (h *house) list(roles []role) []run.Named {
-	list := []run.Named{{Name: "telemetry", Service: h.telemetry}}
+	list := []run.Named{{Name: "telemetry", Service: h.telemetry}, {Name: "peers", Service: h.peers}}
 	list = append(list, h.clients(roles)...)
 	for _, r := range roles {
 		list = append(list, h.named(r.name, r.build))

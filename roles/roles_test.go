@@ -29,7 +29,7 @@ func start(t *testing.T, c Config, roles []role) (*house, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{config: c, telemetry: tel}
+	h := &house{config: c, telemetry: tel, peers: newPeers()}
 	g := run.New(tel.Log, h.list(roles)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -123,7 +123,7 @@ func TestDevAnswersOnOnePort(t *testing.T) {
 	for _, n := range dev.Services {
 		names = append(names, n.Name)
 	}
-	if got := strings.Join(names, " "); got != "telemetry etcd nats admin functions authz edge" {
+	if got := strings.Join(names, " "); got != "telemetry peers etcd nats admin functions authz edge" {
 		t.Errorf("services: %s", got)
 	}
 	g := run.New(nil, dev.Services...)
@@ -212,7 +212,7 @@ func TestStoresElsewhereMustBeNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &house{telemetry: tel}
+		h := &house{telemetry: tel, peers: newPeers()}
 		err = run.New(nil, h.list([]role{{name: "x", needs: []string{tt.needs}}})...).Run(t.Context())
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("error %v, want %s", err, tt.want)
@@ -259,7 +259,7 @@ func BenchmarkDurableWrite(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := &house{config: c, telemetry: tel}
+	h := &house{config: c, telemetry: tel, peers: newPeers()}
 	g := run.New(nil, h.list(all()[:2])...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
