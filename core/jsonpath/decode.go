@@ -34,19 +34,23 @@ type decoder struct {
 	depth   int
 	lenient bool
 
-	values []Value
-	names  []string
+	stack     []Value
+	nameStack []string
 
-	nodes     []node
-	keyed     []keys
-	valueRoom []Value
-	nameRoom  []string
+	nodes  room[node]
+	keyed  room[keys]
+	values room[Value]
+	names  room[string]
 }
 
+// Blocks grow from the first size to the last, so that small documents stay small.
 const (
-	blockNodes  = 32
-	blockValues = 128
+	firstBlock = 8
+	lastBlock  = 256
 )
+
+// block is the size of the next block after one of size n.
+func block(n int) int { return min(max(2*n, firstBlock), lastBlock) }
 
 func (d *decoder) fail(message string) *Error {
 	return &Error{Code: InvalidJSON, Position: d.pos, Message: message}
@@ -110,7 +114,7 @@ func (d *decoder) nested(read func() (Value, *Error)) (Value, *Error) {
 }
 
 func (d *decoder) array() (Value, *Error) {
-	from := len(d.values)
+	from := len(d.stack)
 	d.space()
 	if d.peek() == ']' {
 		d.pos++
@@ -122,7 +126,7 @@ func (d *decoder) array() (Value, *Error) {
 		if err != nil {
 			return Value{}, err
 		}
-		d.values = append(d.values, v)
+		d.stack = append(d.stack, v)
 		if end, err := d.separator(']'); end || err != nil {
 			return Value{kind: Array, node: d.newNode(from)}, err
 		}
@@ -130,7 +134,7 @@ func (d *decoder) array() (Value, *Error) {
 }
 
 func (d *decoder) object() (Value, *Error) {
-	from, fromNames := len(d.values), len(d.names)
+	from, fromNames := len(d.stack), len(d.nameStack)
 	d.space()
 	if d.peek() == '}' {
 		d.pos++
@@ -151,7 +155,7 @@ func (d *decoder) object() (Value, *Error) {
 		if err != nil {
 			return Value{}, err
 		}
-		d.values, d.names = append(d.values, v), append(d.names, name)
+		d.stack, d.nameStack = append(d.stack, v), append(d.nameStack, name)
 		if end, err := d.separator('}'); end || err != nil {
 			return Value{kind: Object, node: d.newObject(from, fromNames)}, err
 		}
@@ -183,19 +187,14 @@ func (d *decoder) name() (string, *Error) {
 
 // newNode moves the values above from off the stack into a node of their own.
 func (d *decoder) newNode(from int) *node {
-	if len(d.nodes) == 0 {
-		d.nodes = make([]node, blockNodes)
-	}
-	n := &d.nodes[0]
-	d.nodes = d.nodes[1:]
-	n.items = take(&d.valueRoom, d.values[from:])
-	clear(d.values[from:])
-	d.values = d.values[:from]
+	n := &d.nodes.take(1)[0]
+	n.items = moved(&d.values, d.stack[from:])
+	d.stack = d.stack[:from]
 	return n
 }
 
 func (d *decoder) newObject(from, fromNames int) *node {
-	names, values := d.names[fromNames:], d.values[from:]
+	names, values := d.nameStack[fromNames:], d.stack[from:]
 	var index map[string]int
 	if len(names) > smallObject {
 		index = make(map[string]int, len(names))
@@ -213,16 +212,11 @@ func (d *decoder) newObject(from, fromNames int) *node {
 		}
 		kept++
 	}
-	clear(values[kept:])
-	d.values = d.values[:from+kept]
+	d.stack = d.stack[:from+kept]
 	n := d.newNode(from)
-	if len(d.keyed) == 0 {
-		d.keyed = make([]keys, blockNodes)
-	}
-	n.keys = &d.keyed[0]
-	d.keyed = d.keyed[1:]
-	n.keys.names, n.keys.index = take(&d.nameRoom, names[:kept]), index
-	d.names = d.names[:fromNames]
+	n.keys = &d.keyed.take(1)[0]
+	n.keys.names, n.keys.index = moved(&d.names, names[:kept]), index
+	d.nameStack = d.nameStack[:fromNames]
 	return n
 }
 
@@ -239,20 +233,32 @@ func position(names []string, index map[string]int, name string) (int, bool) {
 	return 0, false
 }
 
-// take copies from into room, which it renews when it is used up. The copy cannot grow over its neighbour.
-func take[T any](room *[]T, from []T) []T {
-	n := len(from)
-	if n == 0 {
+// room is a block that many small slices are cut from.
+type room[T any] struct {
+	free []T
+	size int
+}
+
+// take cuts off n elements. They cannot grow over their neighbours.
+func (r *room[T]) take(n int) []T {
+	if len(r.free) < n {
+		if n > lastBlock/4 {
+			return make([]T, n)
+		}
+		r.size = max(block(r.size), n)
+		r.free = make([]T, r.size)
+	}
+	out := r.free[:n:n]
+	r.free = r.free[n:]
+	return out
+}
+
+// moved is a copy in a room of its own; nil when it is empty.
+func moved[T any](r *room[T], from []T) []T {
+	if len(from) == 0 {
 		return nil
 	}
-	if n > blockValues/4 {
-		return append(make([]T, 0, n), from...)
-	}
-	if len(*room) < n {
-		*room = make([]T, blockValues)
-	}
-	out := (*room)[:n:n]
-	*room = (*room)[n:]
+	out := r.take(len(from))
 	copy(out, from)
 	return out
 }
@@ -291,14 +297,17 @@ func (d *decoder) digits() bool {
 }
 
 func (d *decoder) word() (Value, *Error) {
-	for _, w := range [...]struct {
-		text  string
-		value Value
-	}{{"true", BoolValue(true)}, {"false", BoolValue(false)}, {"null", NullValue()}} {
-		if strings.HasPrefix(d.text[d.pos:], w.text) {
-			d.pos += len(w.text)
-			return w.value, nil
-		}
+	rest := d.text[d.pos:]
+	switch {
+	case strings.HasPrefix(rest, "true"):
+		d.pos += len("true")
+		return BoolValue(true), nil
+	case strings.HasPrefix(rest, "false"):
+		d.pos += len("false")
+		return BoolValue(false), nil
+	case strings.HasPrefix(rest, "null"):
+		d.pos += len("null")
+		return NullValue(), nil
 	}
 	if d.lenient {
 		s, err := d.bare(",]}")
@@ -328,6 +337,10 @@ func (d *decoder) quoted(quote byte) (string, *Error) {
 	d.pos++
 	from := d.pos
 	for d.pos < len(d.text) {
+		d.pos += plainBytes(d.text[d.pos:], quote)
+		if d.pos == len(d.text) {
+			break
+		}
 		switch c := d.text[d.pos]; {
 		case c == quote:
 			d.pos++
@@ -336,8 +349,6 @@ func (d *decoder) quoted(quote byte) (string, *Error) {
 			return d.escaped(from, quote)
 		case c < ' ' && !d.lenient:
 			return "", d.fail("control character in a string")
-		case c < utf8.RuneSelf:
-			d.pos++
 		default:
 			if err := d.rune(); err != nil {
 				return "", err
@@ -345,6 +356,16 @@ func (d *decoder) quoted(quote byte) (string, *Error) {
 		}
 	}
 	return "", d.fail("string is not closed")
+}
+
+// plainBytes is how many bytes at the beginning of s need no second look.
+func plainBytes(s string, quote byte) int {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '\\' || c == quote {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func (d *decoder) rune() *Error {

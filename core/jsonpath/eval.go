@@ -1,7 +1,7 @@
 package jsonpath
 
 // MaxSteps is how many values one evaluation may visit.
-const MaxSteps = 4_000_000
+const MaxSteps = 10_000_000
 
 // budget is how many steps are left; below zero the evaluation ends.
 type budget int
@@ -28,16 +28,14 @@ type cached struct {
 
 // Eval runs the path on a document. A definite path finds one value or fails with PathNotFound; another finds an array, empty
 // when nothing fits, and fails with PathNotFound only when its definite beginning leads nowhere. Errors are *Error.
-func (p *Program) Eval(document Value) (Value, error) {
+func (p *Program) Eval(document Value) (Value, error) { return p.within(MaxSteps, document) }
+
+func (p *Program) within(steps budget, document Value) (Value, error) {
 	if p.simple {
 		return p.walk(document)
 	}
-	r := run{document: document, budget: MaxSteps}
-	v, err := r.eval(p, document)
-	if err == errReject {
-		err = invalid(0, "path cannot be applied")
-	}
-	return v, err
+	r := run{document: document, budget: steps}
+	return r.eval(p, document)
 }
 
 // walk is Eval for a path of single names and indexes.

@@ -1,9 +1,6 @@
 package jsonpath
 
-import (
-	"math"
-	"strings"
-)
+import "math"
 
 // Kind is the kind of a Value.
 type Kind uint8
@@ -239,8 +236,4 @@ func equalValues(v, w Value, b *budget) bool {
 }
 
 // String is the JSON text of v, for people and logs.
-func (v Value) String() string {
-	var b strings.Builder
-	b.Write(v.AppendJSON(nil, Plain))
-	return b.String()
-}
+func (v Value) String() string { return string(v.AppendJSON(nil, Plain)) }

@@ -107,12 +107,12 @@ func TestBounds(t *testing.T) {
 		{"the same on a shallow body", `{"properties":{"a":{"anyOf":[{"$ref":"#"},{"$ref":"#"}]},"b":{"type":"string"}}}`, chain(6), true},
 		{"a schema that applies itself once", `{"properties":{"a":{"$ref":"#"},"b":{"type":"string"}}}`, chain(900), true},
 		{"patterns that apply it twice", `{"patternProperties":{"a":{"$ref":"#"},"a|b":{"$ref":"#"}}}`, chain(60), false},
-		{"a large body", `{"items":{"type":"object","required":["id"],"properties":{"id":{"type":"integer"}}}}`, "[" + strings.Repeat(`{"id":1,"name":"a name","tags":["x","y"]},`, 240_000) + `{}]`, true},
-		{"a large body and many alternatives", `{"items":{"anyOf":[` + strings.Repeat(`{"type":"object"},`, 2000) + `{"type":"string"}]}}`, "[" + strings.Repeat("1,", 1_000_000) + "1]", false},
+		{"a large body", `{"items":{"type":"object","required":["id"],"properties":{"id":{"type":"integer"}}}}`, "[" + strings.Repeat(`{"id":1,"name":"a name","tags":["x","y"]},`, 80_000) + `{}]`, true},
+		{"a large body and many alternatives", `{"items":{"anyOf":[` + strings.Repeat(`{"type":"object"},`, 2000) + `{"type":"string"}]}}`, "[" + strings.Repeat("1,", 100_000) + "1]", false},
 		{"a pattern that goes back without end", `{"pattern":"^(?=(a+)+$)b"}`, `"` + strings.Repeat("a", 5000) + `!"`, true},
 		{"a pattern that does so on the backtracking engine", `{"items":{"pattern":"^(x+x+)+(?=y)"}}`, `["` + strings.Repeat("x", 40) + `"]`, true},
-		{"unique elements", `{"uniqueItems":true}`, "[" + strings.Repeat(`"abcdef",`, 500_000) + "1]", true},
-		{"one long string", `{"pattern":"^(a|aa)+$"}`, `"` + strings.Repeat("a", 10<<20) + `!"`, true},
+		{"unique elements", `{"uniqueItems":true}`, "[" + strings.Repeat(`"abcdef",`, 100_000) + "1]", true},
+		{"one long string", `{"pattern":"^(a|aa)+$"}`, `"` + strings.Repeat("a", 4<<20) + `!"`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := compile(t, map[string]string{"Model": c.schema}, "Model")
@@ -178,6 +178,21 @@ func BenchmarkCheck(b *testing.B) {
 				s.Check(body)
 			}
 		})
+	}
+}
+
+// BenchmarkLibrary is the part of BenchmarkCheck that is not ours.
+func BenchmarkLibrary(b *testing.B) {
+	s := compile(b, petModels, "Pet")
+	instance, _, err := decode(`{"id":1,"name":"Rex","kind":"dog","tags":["good","small"]}`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.root.Validate(instance); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
