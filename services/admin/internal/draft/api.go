@@ -2,15 +2,19 @@ package draft
 
 import (
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
 	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 )
 
-// API is the draft of a REST API as one transaction sees it: its head, and the way to its content.
+// API is the draft of an API as one transaction sees it: its head, and the way to its content.
 type API struct {
-	ID      string
+	ID string
+	// RestAPI is the head of a REST API, V2 that of a WebSocket or HTTP API; the other one is nil.
 	RestAPI *apigatewayv1.RestApi
+	V2      *apigatewayv2v1.Api
 
 	tx     *Tx
 	record *storev1.Record
@@ -18,25 +22,63 @@ type API struct {
 	saved  bool
 }
 
-// API reads the head of an API; nil when the scope has none of this id. The head is guarded, and every writer of the API
-// writes it (Save), so that everything read below it is guarded too.
+// API reads the head of a REST API; nil when the scope has none of this id. The head is guarded, and every writer of the
+// API writes it (Save), so that everything read below it is guarded too.
 func (t *Tx) API(id string) (*API, error) {
 	noun := &apigatewayv1.RestApi{}
-	r, err := t.Get(t.Scope.Key(RestAPIs, id), noun)
+	return t.head(&API{ID: id, RestAPI: noun}, noun)
+}
+
+// V2 is API for WebSocket and HTTP APIs.
+func (t *Tx) V2(id string) (*API, error) {
+	noun := &apigatewayv2v1.Api{}
+	return t.head(&API{ID: id, V2: noun}, noun)
+}
+
+func (t *Tx) head(a *API, noun proto.Message) (*API, error) {
+	a.tx, a.pieces = t, map[string]*storev1.Record{}
+	r, err := t.Get(a.headKey(), noun)
 	if err != nil || r == nil {
 		return nil, err
 	}
-	return &API{ID: id, RestAPI: noun, tx: t, record: r, pieces: map[string]*storev1.Record{}}, nil
+	a.record = r
+	return a, nil
 }
 
-// CreateAPI makes the head of a new API, whose id nobody in the installation has.
+// CreateAPI makes the head of a new REST API, whose id nobody in the installation has.
 func (t *Tx) CreateAPI(noun *apigatewayv1.RestApi, generation string) (*API, error) {
-	id := noun.GetId()
-	t.Claim(apiOwner(id), t.Scope.Region+"/"+t.Scope.Account)
-	a := &API{ID: id, RestAPI: noun, tx: t, pieces: map[string]*storev1.Record{}, saved: true}
-	a.record = &storev1.Record{Account: t.Scope.Account, Region: t.Scope.Region, Created: noun.CreatedDate, Generation: generation}
-	return a, t.Create(t.Scope.Key(RestAPIs, id), a.record, noun)
+	return t.createHead(&API{ID: noun.GetId(), RestAPI: noun}, generation)
 }
+
+// CreateV2 makes the head of a new WebSocket or HTTP API, without content; its id is unique among all APIs.
+func (t *Tx) CreateV2(noun *apigatewayv2v1.Api) (*API, error) {
+	return t.createHead(&API{ID: noun.GetApiId(), V2: noun}, t.NewID(generationID))
+}
+
+func (t *Tx) createHead(a *API, generation string) (*API, error) {
+	t.Claim(apiOwner(a.ID), t.Scope.Region+"/"+t.Scope.Account)
+	a.tx, a.pieces, a.saved = t, map[string]*storev1.Record{}, true
+	a.record = &storev1.Record{Account: t.Scope.Account, Region: t.Scope.Region, Created: timestamppb.New(t.store.now()), Generation: generation}
+	return a, t.Create(a.headKey(), a.record, a.noun())
+}
+
+func (a *API) headKey() string {
+	kind := RestAPIs
+	if a.V2 != nil {
+		kind = APIs
+	}
+	return a.tx.Scope.Key(kind, a.ID)
+}
+
+func (a *API) noun() proto.Message {
+	if a.V2 != nil {
+		return a.V2
+	}
+	return a.RestAPI
+}
+
+// Revision tells states of the API apart: it is another one after every change of its head or content.
+func (a *API) Revision() int64 { return a.tx.guards[a.headKey()] }
 
 // Save writes the head, once; every change of the content calls it.
 func (a *API) Save() error {
@@ -44,14 +86,14 @@ func (a *API) Save() error {
 		return nil
 	}
 	a.saved = true
-	return a.tx.Put(a.tx.Scope.Key(RestAPIs, a.ID), a.record, a.RestAPI)
+	return a.tx.Put(a.headKey(), a.record, a.noun())
 }
 
 // Delete removes the API with its content, stages, deployments and frozen bytes.
 func (a *API) Delete() {
 	t := a.tx
 	a.saved = true
-	t.Delete(t.Scope.Key(RestAPIs, a.ID))
+	t.Delete(a.headKey())
 	t.Delete(apiOwner(a.ID))
 	for _, kind := range []string{Content, Stages, Deployments, Frozen} {
 		t.DeleteRange(t.Scope.Prefix(kind, a.ID))

@@ -42,32 +42,35 @@ func (s *Store) Collect(ctx context.Context) (int, error) {
 }
 
 func (s *Store) collect(ctx context.Context, scope Scope, api, generation string) (bool, error) {
-	head := scope.Key(RestAPIs, api)
+	heads := []string{scope.Key(RestAPIs, api), scope.Key(APIs, api)} // one at most is there: ids are unique
 	res, err := s.client.Txn(ctx).Then(
-		clientv3.OpGet(head),
 		clientv3.OpGet(marker(api, generation)),
+		clientv3.OpGet(heads[0]),
+		clientv3.OpGet(heads[1]),
 	).Commit()
 	if err != nil {
 		return false, fmt.Errorf("collect generations: %w", err)
 	}
-	if len(valueOf(res, 1)) > 0 {
+	if len(valueOf(res, 0)) > 0 {
 		return false, nil
 	}
-	headRevision := int64(0)
-	if value := valueOf(res, 0); value != nil {
-		r, err := Decode(value, nil)
-		if err != nil {
-			return false, err
+	// The marker is gone for good and the heads are as read: nobody can flip to this generation any more.
+	guards := []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(marker(api, generation)), "=", 0)}
+	for i, head := range heads {
+		revision := int64(0)
+		if value := valueOf(res, i+1); value != nil {
+			r, err := Decode(value, nil)
+			if err != nil {
+				return false, err
+			}
+			if r.Generation == generation {
+				return false, nil
+			}
+			revision = res.Responses[i+1].GetResponseRange().Kvs[0].ModRevision
 		}
-		if r.Generation == generation {
-			return false, nil
-		}
-		headRevision = res.Responses[0].GetResponseRange().Kvs[0].ModRevision
+		guards = append(guards, clientv3.Compare(clientv3.ModRevision(head), "=", revision))
 	}
-	// The marker is gone for good and the head is as read: nobody can flip to this generation any more.
-	done, err := s.client.Txn(ctx).
-		If(clientv3.Compare(clientv3.ModRevision(head), "=", headRevision),
-			clientv3.Compare(clientv3.CreateRevision(marker(api, generation)), "=", 0)).
+	done, err := s.client.Txn(ctx).If(guards...).
 		Then(clientv3.OpDelete(scope.Prefix(Content, api, generation), clientv3.WithPrefix())).
 		Commit()
 	if err != nil {

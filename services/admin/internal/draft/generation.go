@@ -141,6 +141,9 @@ type piece struct {
 	noun proto.Message
 }
 
+// generationID is the length of a generation's name.
+const generationID = 12
+
 // generationTTL is how long, in seconds, a generation whose writer died is left alone.
 const generationTTL = 60
 
@@ -200,7 +203,7 @@ func (s *Store) tryReplace(ctx context.Context, scope Scope, api string, fn func
 // writeTree writes a new generation, piece by piece, then flips the head in one transaction. What a dead writer left
 // behind is collected later (Collect).
 func (s *Store) writeTree(ctx context.Context, scope Scope, tree *Tree, flip func(*Tx, string) error) (int64, error) {
-	api, generation := tree.RestAPI.GetId(), s.id(12)
+	api, generation := tree.RestAPI.GetId(), s.id(generationID)
 	lease, err := s.client.Grant(ctx, generationTTL)
 	if err != nil {
 		return 0, fmt.Errorf("write generation: %w", err)

@@ -28,7 +28,8 @@ func (s Scope) Prefix(segments ...string) string { return s.Key(segments...) + "
 
 // Kinds of things below a scope; the kind is the first segment of a key.
 const (
-	RestAPIs    = "restapis"    // restapis/{api}: the head of an API
+	RestAPIs    = "restapis"    // restapis/{api}: the head of a REST API
+	APIs        = "apis"        // apis/{api}: the head of a WebSocket or HTTP API; what follows serves both families
 	Content     = "content"     // content/{api}/{generation}/{kind}/…: what its head points at
 	Stages      = "stages"      // stages/{api}/{stage}
 	Deployments = "deployments" // deployments/{api}/{deployment}
@@ -42,7 +43,7 @@ const (
 	Functions   = "functions"   // functions/{name}
 )
 
-// Kinds of content of an API.
+// Kinds of content of a REST API. WebSocket and HTTP APIs have models/{id} and authorizers/{id}, and those below.
 const (
 	Resources        = "resources"        // resources/{id}
 	Methods          = "methods"          // methods/{resource}/{verb}
@@ -50,6 +51,14 @@ const (
 	Validators       = "validators"       // validators/{id}
 	Authorizers      = "authorizers"      // authorizers/{id}
 	GatewayResponses = "gatewayresponses" // gatewayresponses/{type}
+)
+
+// Kinds of content of a WebSocket or HTTP API.
+const (
+	Routes               = "routes"               // routes/{id}
+	RouteResponses       = "routeresponses"       // routeresponses/{route}/{id}
+	Integrations         = "integrations"         // integrations/{id}
+	IntegrationResponses = "integrationresponses" // integrationresponses/{integration}/{id}
 )
 
 // apiOwner is the key that makes API ids unique over the installation.
