@@ -115,7 +115,7 @@ func authorizer(_ context.Context, e events.APIGatewayCustomAuthorizerRequest) (
 	words := strings.Fields(e.AuthorizationToken)
 	effect := map[string]string{"allow": "Allow", "deny": "Deny"}[words[len(words)-1]]
 	if effect == "" {
-		//lint:ignore ST1005 exactly this text makes the gateway answer 401
+		// Exactly this text makes the gateway answer 401.
 		return events.APIGatewayCustomAuthorizerResponse{}, errors.New("Unauthorized")
 	}
 	return events.APIGatewayCustomAuthorizerResponse{

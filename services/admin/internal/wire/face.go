@@ -161,7 +161,7 @@ func (f *Face) invoke(ctx context.Context, caller identity.Caller, method string
 	header := http.Header{}
 	for k, v := range md {
 		if strings.HasPrefix(k, "x-limen-") {
-			header[k] = v
+			header[http.CanonicalHeaderKey(k)] = v
 		}
 	}
 	f.settle(ctx, header)

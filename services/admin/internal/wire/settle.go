@@ -15,18 +15,18 @@ const (
 // settle holds an answer that changed published state until the edge serves it, so that in one process a call right after a
 // deployment meets it.
 func (f *Face) settle(ctx context.Context, header http.Header) {
-	text := header[revisionHeader]
-	if f.c.Settled == nil || len(text) == 0 {
+	text := header.Get(revisionHeader)
+	if f.c.Settled == nil || text == "" {
 		return
 	}
-	revision, err := strconv.ParseInt(text[0], 10, 64)
+	revision, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	if !f.c.Settled(ctx, revision) {
-		header[pendingHeader] = []string{"1"}
+		header.Set(pendingHeader, "1")
 	}
 }
 

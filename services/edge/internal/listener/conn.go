@@ -128,9 +128,9 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // isHTTP2 looks for the preface of HTTP/2 with prior knowledge. A request line cannot begin like it.
 func (c *conn) isHTTP2() bool {
-	for n := 1; ; n++ {
+	for {
 		have := c.r.Buffered()
-		n = min(len(have), len(preface))
+		n := min(len(have), len(preface))
 		if string(have[:n]) != preface[:n] {
 			return false
 		}
