@@ -22,7 +22,7 @@ func (m Models) url(name string) string { return prefix + m.API + "/models/" + n
 
 // Load is the library's way to documents: those of the API's own models and no others. It never touches the network.
 func (m Models) Load(location string) (any, error) {
-	name, ok := strings.CutPrefix(location, prefix+m.API+"/models/")
+	name, ok := m.name(location)
 	if !ok {
 		return nil, errors.New("only models of the same API can be referred to")
 	}
@@ -31,6 +31,17 @@ func (m Models) Load(location string) (any, error) {
 		return nil, errors.New("there is no model " + name)
 	}
 	return d.root, nil
+}
+
+// name is the model that a URL names.
+func (m Models) name(url string) (string, bool) {
+	return strings.CutPrefix(url, prefix+m.API+"/models/")
+}
+
+// document is the model's document that a URL names; nil when it names none.
+func (m Models) document(url string) *Document {
+	name, _ := m.name(url)
+	return m.Documents[name]
 }
 
 // Compile makes the named model ready to judge bodies. Errors are *Error; they tell of the model that is wrong, which may be
@@ -43,7 +54,7 @@ func (m Models) Compile(name string) (*Schema, error) {
 	c.DefaultDraft(jsonschema.Draft4)
 	c.UseLoader(m)
 	c.UseRegexpEngine(compilePattern)
-	c.RegisterVocabulary(strictIntegers)
+	c.RegisterVocabulary(ownKeywords)
 	root, err := c.Compile(m.url(name))
 	if err != nil {
 		return nil, m.explain(name, err)
@@ -52,14 +63,15 @@ func (m Models) Compile(name string) (*Schema, error) {
 	if loop := g.loop(); loop != nil {
 		return nil, m.errorAt(name, loop.Location, "schema refers to itself without end")
 	}
-	s := &Schema{root: root, sources: map[string]any{}, oneOf: map[string]*jsonschema.Schema{}, bound: g.bound(root)}
+	s := &Schema{root: root, sources: map[string]*Document{}, oneOf: map[string]*jsonschema.Schema{}, bound: g.bound(root)}
 	for _, sub := range g.order {
 		if sub.OneOf != nil {
 			s.oneOf[sub.Location] = sub
 		}
-		document, _, _ := strings.Cut(sub.Location, "#")
-		if s.sources[document] == nil {
-			s.sources[document], _ = m.Load(document) // the meta-schema is not among the models
+		document, _ := splitLocation(sub.Location)
+		if d := m.document(document); d != nil {
+			s.sources[document] = d
+			takeOver(sub)
 		}
 	}
 	return s, nil
@@ -90,9 +102,11 @@ func (m Models) explain(name string, err error) error {
 func (m Models) notSchema(name, location string, e *jsonschema.ValidationError) *Error {
 	e = innermost(e)
 	document, pointer := splitLocation(location)
-	root, _ := m.Load(document)
-	r := reporter{sources: map[string]any{document: root}}
-	r.instance = r.schema(location)
+	r := reporter{}
+	if d := m.document(document); d != nil {
+		found := reporter{instance: d.root}
+		r.body, r.instance = d.text[offset(d.text, pointer):], found.value(tokens(pointer))
+	}
 	return m.at(name, document, pointer+pointerOf(e.InstanceLocation), "not a schema: "+r.message(e))
 }
 
@@ -119,8 +133,8 @@ func (m Models) errorAt(name, location, message string) *Error {
 }
 
 func (m Models) at(name, document, pointer, message string) *Error {
-	if other, ok := strings.CutPrefix(document, prefix+m.API+"/models/"); ok && m.Documents[other] != nil {
-		name = other
+	if m.document(document) != nil {
+		name, _ = m.name(document)
 	}
 	return &Error{Model: name, Pointer: pointer, Position: offset(m.Documents[name].text, pointer), Message: message}
 }

@@ -33,9 +33,10 @@ func (f Failures) String() string {
 
 // reporter turns the library's errors into failures.
 type reporter struct {
-	sources  map[string]any
+	sources  map[string]*Document
 	oneOf    map[string]*jsonschema.Schema
-	instance any
+	body     string
+	instance any // of the body
 }
 
 func (r *reporter) report(e *jsonschema.ValidationError) Failures {
@@ -54,17 +55,12 @@ func (r *reporter) report(e *jsonschema.ValidationError) Failures {
 
 // flatten gathers the failures that the service lists. What allOf and its like found inside their schemas it does not list.
 func (r *reporter) flatten(e *jsonschema.ValidationError, all *Failures) {
-	switch k := e.ErrorKind.(type) {
+	switch e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference:
 		for _, cause := range e.Causes {
 			r.flatten(cause, all)
 		}
 		return
-	case *kind.Type:
-		// The library stops at the type; the service goes on.
-		if schema := r.schema(e.SchemaURL); schema["enum"] != nil && k.Got != "" {
-			r.add(&jsonschema.ValidationError{SchemaURL: e.SchemaURL, InstanceLocation: e.InstanceLocation, ErrorKind: &kind.Enum{}}, all)
-		}
 	}
 	r.add(e, all)
 }

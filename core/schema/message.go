@@ -35,17 +35,22 @@ func (r *reporter) ofValue(e *jsonschema.ValidationError) string {
 	v := r.value(e.InstanceLocation)
 	switch k := e.ErrorKind.(type) {
 	case *kind.Type:
-		return fmt.Sprintf("instance type (%s) does not match any allowed primitive type (allowed: %s)", typeOf(v), list(allowed(k.Want)))
+		return fmt.Sprintf("instance type (%s) does not match any allowed primitive type (allowed: %s)", typeOf(v), list(sorted(k.Want)))
 	case *kind.Enum:
-		values := r.schema(e.SchemaURL)["enum"]
-		if values == nil { // of the meta-schema
-			values = k.Want
-		}
-		return fmt.Sprintf("instance value (%s) not found in enum (possible values: %s)", text(v), text(values))
+		return fmt.Sprintf("instance value (%s) not found in enum (possible values: %s)", asWritten(r.body, e.InstanceLocation), r.enum(e.SchemaURL, k.Want))
 	case *kind.Format:
 		return fmt.Sprintf(formatMessages[k.Want], v)
 	}
 	return ""
+}
+
+// enum is the text of the values that a schema allows.
+func (r *reporter) enum(location string, values []any) string {
+	document, pointer := splitLocation(location)
+	if d := r.sources[document]; d != nil {
+		return asWritten(d.text, append(tokens(pointer), "enum"))
+	}
+	return text(values) // of the meta-schema
 }
 
 // formatMessages are the texts of the formats of draft 4.
@@ -186,7 +191,11 @@ func (r *reporter) value(location []string) any {
 // schema is the schema that the library's location names, as it was written; empty when it is none of the models'.
 func (r *reporter) schema(location string) map[string]any {
 	document, pointer := splitLocation(location)
-	found := reporter{instance: r.sources[document]}
+	d := r.sources[document]
+	if d == nil {
+		return nil
+	}
+	found := reporter{instance: d.root}
 	s, _ := found.value(tokens(pointer)).(map[string]any)
 	return s
 }
@@ -211,13 +220,36 @@ func typeOf(v any) string {
 	return "object"
 }
 
-// allowed are the types in the service's order; who allows numbers allows integers.
-func allowed(types []string) []string {
-	out := sorted(types)
-	if slices.Contains(out, "number") && !slices.Contains(out, "integer") {
-		out = sorted(append(out, "integer"))
+// asWritten is the compact text of the value that a location leads to, its keys in the order in which they were written.
+func asWritten(source string, location []string) string {
+	d := json.NewDecoder(strings.NewReader(source[offset(source, pointerOf(location)):]))
+	d.UseNumber()
+	var b strings.Builder
+	writeValue(&b, d)
+	return b.String()
+}
+
+// writeValue copies the next value. The source is known to be JSON.
+func writeValue(b *strings.Builder, d *json.Decoder) {
+	token, _ := d.Token()
+	opening, ok := token.(json.Delim)
+	if !ok {
+		b.WriteString(text(token))
+		return
 	}
-	return out
+	b.WriteString(opening.String())
+	for first := true; d.More(); first = false {
+		if !first {
+			b.WriteByte(',')
+		}
+		if opening == '{' {
+			writeValue(b, d)
+			b.WriteByte(':')
+		}
+		writeValue(b, d)
+	}
+	closing, _ := d.Token()
+	b.WriteString(closing.(json.Delim).String())
 }
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }

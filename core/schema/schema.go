@@ -19,7 +19,7 @@ import (
 // Schema is a compiled model.
 type Schema struct {
 	root    *jsonschema.Schema
-	sources map[string]any // documents by URL: the library does not keep all that a message tells
+	sources map[string]*Document // documents by URL: the library does not keep all that a message tells
 	oneOf   map[string]*jsonschema.Schema
 	bound   bound
 }
@@ -47,7 +47,7 @@ func (s *Schema) Check(body string) Failures {
 	if empty {
 		return Failures{{Message: unreadable, Detail: "the body is empty"}}
 	}
-	r := reporter{sources: s.sources, oneOf: s.oneOf, instance: instance}
+	r := reporter{sources: s.sources, oneOf: s.oneOf, body: body, instance: instance}
 	return r.report(problem.(*jsonschema.ValidationError))
 }
 
