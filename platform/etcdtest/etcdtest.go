@@ -88,10 +88,13 @@ func (s *Server) Restart(t testing.TB) {
 	s.Proxy.Restore(t)
 }
 
+// DataDir is where the server keeps its data; between Kill and Restart a test may put another state there.
+func (s *Server) DataDir() string { return filepath.Join(s.dir, "data") }
+
 func (s *Server) run(t testing.TB) {
 	t.Helper()
 	c := embed.NewConfig()
-	c.Dir = filepath.Join(s.dir, "data")
+	c.Dir = s.DataDir()
 	c.ListenPeerUrls = nil
 	c.ListenClientUrls = []url.URL{{Scheme: "unix", Path: s.socket()}}
 	c.AdvertiseClientUrls = c.ListenClientUrls

@@ -142,11 +142,9 @@ func (s *Service) Handler(operations grpc.ClientConnInterface) http.Handler {
 
 // Run opens the store and follows it until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	epoch, err := s.store.Open(ctx)
-	if err != nil {
+	if err := s.store.Open(ctx); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
-	s.follow.SetEpoch(epoch)
 	close(s.opened)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.follow.Run(ctx) })

@@ -3,12 +3,12 @@ package deploy
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
 	"sync"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -20,8 +20,7 @@ import (
 // Config answers Follow and Report, and keeps the followers of this admin in etcd. It is safe for concurrent use.
 type Config struct {
 	configv1.UnimplementedConfigServer
-	client *clientv3.Client
-	epoch  string
+	client draft.Client
 	mirror *mirror
 	log    *slog.Logger
 
@@ -31,14 +30,13 @@ type Config struct {
 	reported  chan struct{}        // closed, and replaced, with every report and every follower that comes or goes
 }
 
-// NewConfig makes the server; SetEpoch and Run must run for it to answer.
+// NewConfig makes the server; the store must be open and Run run for it to answer.
 func NewConfig(store *draft.Store, log *slog.Logger) *Config {
-	return &Config{client: store.Client(), mirror: newMirror(store.Client(), log), log: log,
+	m := newMirror(store.Client().Client, log)
+	m.history, m.renew = store.Epoch, store.Renew
+	return &Config{client: store.Client(), mirror: m, log: log,
 		followers: map[string]*follower{}, reported: make(chan struct{})}
 }
-
-// SetEpoch names the history of the store. It comes before Run.
-func (c *Config) SetEpoch(epoch string) { c.epoch = epoch }
 
 // Run follows etcd until ctx ends.
 func (c *Config) Run(ctx context.Context) error { return c.mirror.run(ctx) }
@@ -69,28 +67,26 @@ func (c *Config) Follow(req *configv1.FollowRequest, stream grpc.ServerStreaming
 
 func (c *Config) serve(req *configv1.FollowRequest, stream grpc.ServerStreamingServer[configv1.FollowResponse], f *follower) error {
 	ctx := stream.Context()
-	revision := req.Revision
-	if req.Epoch != c.epoch {
-		revision = -1
-	}
 	sent := map[string]bool{}
 	for _, hash := range req.Contents {
 		sent[hash] = true
 	}
-	changes, now, full, wait := c.mirror.since(revision)
-	if err := stream.Send(&configv1.FollowResponse{Event: &configv1.FollowResponse_Welcome{Welcome: &configv1.Welcome{Number: f.number, Full: full}}}); err != nil {
+	v := c.mirror.since(req.Epoch, req.Revision)
+	if err := stream.Send(&configv1.FollowResponse{Event: &configv1.FollowResponse_Welcome{Welcome: &configv1.Welcome{Number: f.number, Full: v.full}}}); err != nil {
 		return err
 	}
 	for {
-		if err := c.send(stream, req.Role, changes, now, sent); err != nil {
+		if err := c.send(stream, req.Role, v, sent); err != nil {
 			return err
 		}
+		// The follower drops contents that no stage publishes; one that is published again is sent again.
+		maps.DeleteFunc(sent, func(hash string, _ bool) bool { return !v.published[hash] })
 		select {
-		case <-wait:
+		case <-v.wait:
 		case <-ctx.Done():
 			return status.FromContextError(ctx.Err()).Err()
 		}
-		if changes, now, full, wait = c.mirror.since(now); full {
+		if v = c.mirror.since(v.epoch, v.revision); v.full {
 			return status.Error(codes.Unavailable, "the state was read anew; follow again")
 		}
 	}
@@ -108,9 +104,9 @@ func follows(role string, r *configv1.Resource) bool {
 }
 
 // send sends changes in the order of their revisions, a content before the first stage that publishes it, then the position.
-func (c *Config) send(stream grpc.ServerStreamingServer[configv1.FollowResponse], role string, changes []*configv1.Resource, now int64, sent map[string]bool) error {
-	sort.Slice(changes, func(i, j int) bool { return changes[i].Revision < changes[j].Revision })
-	for _, r := range changes {
+func (c *Config) send(stream grpc.ServerStreamingServer[configv1.FollowResponse], role string, v view, sent map[string]bool) error {
+	sort.Slice(v.changes, func(i, j int) bool { return v.changes[i].Revision < v.changes[j].Revision })
+	for _, r := range v.changes {
 		if !follows(role, r) {
 			continue
 		}
@@ -132,7 +128,8 @@ func (c *Config) send(stream grpc.ServerStreamingServer[configv1.FollowResponse]
 			return err
 		}
 	}
-	return stream.Send(&configv1.FollowResponse{Event: &configv1.FollowResponse_Position{Position: &configv1.Position{Epoch: c.epoch, Revision: now}}})
+	position := &configv1.Position{Epoch: v.epoch, Revision: v.revision}
+	return stream.Send(&configv1.FollowResponse{Event: &configv1.FollowResponse_Position{Position: position}})
 }
 
 func sendResource(stream grpc.ServerStreamingServer[configv1.FollowResponse], r *configv1.Resource) error {

@@ -87,7 +87,7 @@ func chunkKey(scope draft.Scope, api, hash string, i int) string {
 }
 
 // Write stores the chunks of a content. Nothing points at them before the transaction that makes the deployment.
-func Write(ctx context.Context, client *clientv3.Client, scope draft.Scope, api string, c Content) error {
+func Write(ctx context.Context, client draft.Client, scope draft.Scope, api string, c Content) error {
 	for i := range c.Chunks {
 		end := min((i+1)*chunkSize, len(c.bytes))
 		if _, err := client.Put(ctx, chunkKey(scope, api, c.Hash, i), string(c.bytes[i*chunkSize:end])); err != nil {
@@ -99,7 +99,7 @@ func Write(ctx context.Context, client *clientv3.Client, scope draft.Scope, api 
 
 // Hold keeps the chunks of a content in place until the transaction commits: they are written again when the deletion of
 // another deployment with the same content took them away meanwhile.
-func Hold(tx *draft.Tx, client *clientv3.Client, api string, c Content) error {
+func Hold(tx *draft.Tx, client draft.Client, api string, c Content) error {
 	last := chunkKey(tx.Scope, api, c.Hash, c.Chunks-1)
 	ok, err := tx.Exists(last)
 	if err != nil || ok {
@@ -112,7 +112,7 @@ func Hold(tx *draft.Tx, client *clientv3.Client, api string, c Content) error {
 }
 
 // readChunks reads the stored bytes of a content, chunk by chunk.
-func readChunks(ctx context.Context, client *clientv3.Client, scope draft.Scope, api, hash string) ([][]byte, error) {
+func readChunks(ctx context.Context, client draft.Client, scope draft.Scope, api, hash string) ([][]byte, error) {
 	res, err := client.Get(ctx, scope.Prefix(draft.Frozen, api, hash), clientv3.WithPrefix())
 	if err != nil {
 		return nil, fmt.Errorf("read content of %s: %w", api, err)
@@ -128,7 +128,7 @@ func readChunks(ctx context.Context, client *clientv3.Client, scope draft.Scope,
 }
 
 // Read gives back the content of a deployment.
-func Read(ctx context.Context, client *clientv3.Client, scope draft.Scope, api, hash string) (*snapshotv1.Deployment, error) {
+func Read(ctx context.Context, client draft.Client, scope draft.Scope, api, hash string) (*snapshotv1.Deployment, error) {
 	chunks, err := readChunks(ctx, client, scope, api, hash)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -23,10 +24,14 @@ import (
 type mirror struct {
 	client draft.Client
 	log    *slog.Logger
+	// history names the history of the store; renew names a new one, unless another admin has done so.
+	history func(context.Context) (string, error)
+	renew   func(ctx context.Context, old string) (string, error)
 
 	// mu guards all below.
 	mu          sync.Mutex
 	ready       bool
+	epoch       string // the history that revision counts in
 	revision    int64
 	resources   map[string]*configv1.Resource
 	deployments map[string]deployed // by the stored key of the deployment
@@ -52,6 +57,9 @@ const maxGone = 10_000
 
 // retryDelay is how long the mirror waits before it reads etcd anew.
 const retryDelay = time.Second
+
+// checkInterval is how often the mirror looks whether the store is still the same.
+const checkInterval = 2 * time.Second
 
 func newMirror(client *clientv3.Client, log *slog.Logger) *mirror {
 	m := &mirror{client: draft.Client{Client: client}, log: log}
@@ -91,13 +99,61 @@ func (m *mirror) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	watch := m.client.Watch(ctx, draft.Root, clientv3.WithPrefix(), clientv3.WithRev(revision+1), clientv3.WithProgressNotify())
-	for response := range watch {
-		if err := response.Err(); err != nil {
-			return fmt.Errorf("watch: %w", err)
+	check := time.NewTicker(checkInterval)
+	defer check.Stop()
+	for {
+		select {
+		case response, open := <-watch:
+			if !open {
+				return errors.New("watch ended")
+			}
+			if err := response.Err(); err != nil {
+				return fmt.Errorf("watch: %w", err)
+			}
+			m.apply(response)
+		case <-check.C:
+			if err := m.check(ctx); err != nil {
+				return err
+			}
 		}
-		m.apply(response)
 	}
-	return fmt.Errorf("watch ended")
+}
+
+// errRestored tells that the store goes on from another state than the one that was followed.
+var errRestored = errors.New("the store was restored")
+
+// check looks whether the store is still the one that is followed: a watch that was resumed on one restored from a backup
+// waits for revisions that are long past.
+func (m *mirror) check(ctx context.Context) error {
+	epoch, err := m.history(ctx)
+	if err != nil {
+		return nil // the store is away, which is no restoration
+	}
+	res, err := m.client.Get(ctx, draft.Root, clientv3.WithCountOnly())
+	if err != nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if epoch != m.epoch || res.Header.Revision < m.revision {
+		return errRestored
+	}
+	return nil
+}
+
+// identify names the history of a store that is at a revision: a new one when it has gone back.
+func (m *mirror) identify(ctx context.Context, revision int64) (string, error) {
+	epoch, err := m.history(ctx)
+	if err != nil {
+		return "", err
+	}
+	m.mu.Lock()
+	restored := m.ready && epoch == m.epoch && revision < m.revision
+	m.mu.Unlock()
+	if restored {
+		return m.renew(ctx, epoch)
+	}
+	return epoch, nil
 }
 
 // load reads the keys of the installation, then the records that are published.
@@ -121,9 +177,14 @@ func (m *mirror) load(ctx context.Context) (int64, error) {
 			records[string(kv.Key)] = record{res.Kvs[0].Value, res.Kvs[0].ModRevision}
 		}
 	}
+	epoch, err := m.identify(ctx, revision)
+	if err != nil {
+		return 0, fmt.Errorf("read published state: %w", err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reset(revision)
+	m.epoch = epoch
 	for key, r := range records {
 		m.put(key, r.value, r.revision)
 	}
@@ -274,27 +335,43 @@ func (m *mirror) remove(key string, revision int64) {
 	}
 }
 
-// since lists what changed behind a revision; full when the follower must start over. wait is closed with the next change.
-func (m *mirror) since(revision int64) (changes []*configv1.Resource, now int64, full bool, wait <-chan struct{}) {
+// view is what a follower has to hear of to come from a revision to the present one.
+type view struct {
+	epoch    string
+	revision int64 // the present one
+	// full tells that changes are the whole state: the follower must start over.
+	full    bool
+	changes []*configv1.Resource
+	// published holds the hashes of all contents that are published at this revision: what a follower keeps of them.
+	published map[string]bool
+	wait      <-chan struct{} // closed with the next change
+}
+
+// since makes the view of a follower that knows a revision of an epoch.
+func (m *mirror) since(epoch string, revision int64) view {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	full = revision < m.floor || revision > m.revision
-	if full {
+	v := view{epoch: m.epoch, revision: m.revision, published: map[string]bool{}, wait: m.changed}
+	v.full = epoch != m.epoch || revision < m.floor || revision > m.revision
+	if v.full {
 		revision = 0
 	}
 	for _, r := range m.resources {
+		if stage := r.GetStage(); stage != nil {
+			v.published[stage.DeploymentHash] = true
+		}
 		if r.Revision > revision {
-			changes = append(changes, proto.Clone(r).(*configv1.Resource))
+			v.changes = append(v.changes, proto.Clone(r).(*configv1.Resource))
 		}
 	}
-	if !full {
+	if !v.full {
 		for key, at := range m.gone {
 			if at > revision {
-				changes = append(changes, &configv1.Resource{Key: key, Revision: at, Deleted: true})
+				v.changes = append(v.changes, &configv1.Resource{Key: key, Revision: at, Deleted: true})
 			}
 		}
 	}
-	return changes, m.revision, full, m.changed
+	return v
 }
 
 // isReady tells whether the state was read once.

@@ -28,7 +28,7 @@ func TestReportsWakeNoFollower(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMirror(nil, slog.New(slog.DiscardHandler))
-			_, _, _, wait := m.since(0)
+			wait := m.since("", 0).wait
 			response := clientv3.WatchResponse{Header: &etcdserverpb.ResponseHeader{Revision: 7}}
 			for _, key := range tt.keys {
 				response.Events = append(response.Events, &clientv3.Event{Type: clientv3.EventTypeDelete, Kv: &mvccpb.KeyValue{Key: []byte(key)}})
@@ -40,7 +40,7 @@ func TestReportsWakeNoFollower(t *testing.T) {
 				woken = true
 			default:
 			}
-			if _, now, _, _ := m.since(7); woken != tt.want || now != 7 {
+			if now := m.since("", 7).revision; woken != tt.want || now != 7 {
 				t.Errorf("woken %v at revision %d, want %v at 7", woken, now, tt.want)
 			}
 		})

@@ -39,26 +39,31 @@ var ErrRetry = errors.New("run the transaction again")
 
 // Store reads and writes etcd. It is safe for concurrent use.
 type Store struct {
-	client *clientv3.Client
+	client Client
 	now    func() time.Time
 	id     func(length int) string
 }
 
 // New makes a store on a client. now is the clock, id the generator of random [a-z0-9] names.
 func New(client *clientv3.Client, now func() time.Time, id func(length int) string) *Store {
-	return &Store{client, now, id}
+	return &Store{Client{client}, now, id}
 }
 
-// Open checks the stored schema and names the epoch: an id of this store's history, with etcd's cluster id, so that a
-// restored etcd is told apart.
-func (s *Store) Open(ctx context.Context) (epoch string, err error) {
-	_, err = s.client.Txn(ctx).
+// Open checks the stored schema, and makes it and the epoch in a store that is new.
+func (s *Store) Open(ctx context.Context) error {
+	_, err := s.client.Txn(ctx).
 		If(clientv3.Compare(clientv3.CreateRevision(schemaKey), "=", 0)).
 		Then(clientv3.OpPut(schemaKey, strconv.Itoa(schema)), clientv3.OpPut(epochKey, s.id(16))).
 		Commit()
 	if err != nil {
-		return "", fmt.Errorf("open store: %w", err)
+		return fmt.Errorf("open store: %w", err)
 	}
+	_, err = s.Epoch(ctx)
+	return err
+}
+
+// Epoch names this store's history: an id of its own with etcd's cluster id, so that a restored etcd is told apart.
+func (s *Store) Epoch(ctx context.Context) (string, error) {
 	res, err := s.client.Txn(ctx).Then(clientv3.OpGet(schemaKey), clientv3.OpGet(epochKey)).Commit()
 	if err != nil {
 		return "", fmt.Errorf("open store: %w", err)
@@ -67,7 +72,27 @@ func (s *Store) Open(ctx context.Context) (epoch string, err error) {
 	if err != nil || stored > schema {
 		return "", fmt.Errorf("open store: it has schema %q, this binary knows %d", valueOf(res, 0), schema)
 	}
-	return fmt.Sprintf("%s-%x", valueOf(res, 1), res.Header.ClusterId), nil
+	return epochText(valueOf(res, 1), res), nil
+}
+
+func epochText(id []byte, res *clientv3.TxnResponse) string {
+	return fmt.Sprintf("%s-%x", id, res.Header.ClusterId)
+}
+
+// Renew begins a new history, unless somebody else has: the revisions of a store that went back mean something else now.
+// It returns the epoch that holds.
+func (s *Store) Renew(ctx context.Context, old string) (string, error) {
+	res, err := s.client.Txn(ctx).Then(clientv3.OpGet(epochKey)).Commit()
+	if err != nil {
+		return "", fmt.Errorf("renew epoch: %w", err)
+	}
+	if id := valueOf(res, 0); epochText(id, res) == old {
+		_, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.Value(epochKey), "=", string(id))).Then(clientv3.OpPut(epochKey, s.id(16))).Commit()
+		if err != nil {
+			return "", fmt.Errorf("renew epoch: %w", err)
+		}
+	}
+	return s.Epoch(ctx)
 }
 
 func valueOf(res *clientv3.TxnResponse, i int) []byte {
@@ -117,7 +142,7 @@ func (s *Store) NewID(length int) string { return s.id(length) }
 func (s *Store) Now() time.Time { return s.now() }
 
 // Client is the etcd client, for what watches rather than reads.
-func (s *Store) Client() *clientv3.Client { return s.client }
+func (s *Store) Client() Client { return s.client }
 
 // Decode reads a stored record and its noun.
 func Decode(value []byte, noun proto.Message) (*storev1.Record, error) {
