@@ -37,11 +37,21 @@ func (r *reporter) ofValue(e *jsonschema.ValidationError) string {
 	case *kind.Type:
 		return fmt.Sprintf("instance type (%s) does not match any allowed primitive type (allowed: %s)", typeOf(v), list(sorted(k.Want)))
 	case *kind.Enum:
-		return fmt.Sprintf("instance value (%s) not found in enum (possible values: %s)", asWritten(r.body, e.InstanceLocation), r.enum(e.SchemaURL, k.Want))
+		return fmt.Sprintf("instance value (%s) not found in enum (possible values: %s)", r.written(e.InstanceLocation), r.enum(e.SchemaURL, k.Want))
 	case *kind.Format:
 		return fmt.Sprintf(formatMessages[k.Want], v)
 	}
 	return ""
+}
+
+// written is the text of a value of the body.
+func (r *reporter) written(location []string) string {
+	switch v := r.value(location).(type) {
+	case map[string]any, []any:
+		return asWritten(r.body, location)
+	default:
+		return text(v)
+	}
 }
 
 // enum is the text of the values that a schema allows.
