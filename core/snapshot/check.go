@@ -15,7 +15,7 @@ import (
 
 // Problem keeps a deployment from being made. Text is AWS's where AWS has one.
 type Problem struct {
-	// Where names the method, "GET /pets", or is empty for the API as a whole.
+	// Where names the method, "GET /pets", or the route key, or is empty for the API as a whole.
 	Where string
 	Text  string
 }
@@ -34,8 +34,11 @@ const (
 	noPolicy      = "Private REST API doesn't have a resource policy attached to it"
 )
 
-// Check finds all problems of a content, in the order of its resources.
+// Check finds all problems of a content, in the order of its resources or routes.
 func Check(d *snapshotv1.Deployment) []Problem {
+	if d.Api != nil {
+		return checkAPI(d)
+	}
 	var out []Problem
 	methods := 0
 	each(d, func(where string, m *apigatewayv1.Method) {
@@ -115,7 +118,7 @@ func checkBodySources(where, member string, parameters *apigatewayv1.StringMap) 
 	var out []Problem
 	for _, key := range sortedKeys(parameters.GetEntries()) {
 		source := parameters.Entries[key]
-		for _, body := range []string{"method.request.body", "integration.response.body"} {
+		for _, body := range []string{"method.request.body", "route.request.body", "integration.response.body"} {
 			if strings.HasPrefix(source, body) {
 				out = append(out, Problem{where, fmt.Sprintf("%s %s: mapping from %s is not built yet", member, key, source)})
 			}

@@ -97,11 +97,16 @@ func plannedMethods(d *snapshotv1.Deployment) []string {
 	sort.Ints(rows)
 	var out []string
 	for _, i := range rows {
-		where := places[i][0]
-		if n := len(places[i]) - 1; n > 0 {
-			where = fmt.Sprintf("%s and %d more", where, n)
-		}
-		out = append(out, fmt.Sprintf("%s (%s) is planned: %s", plannedOfMethod[i].member, where, plannedOfMethod[i].meanwhile))
+		out = append(out, plannedIn(plannedOfMethod[i].member, places[i], plannedOfMethod[i].meanwhile))
 	}
 	return out
+}
+
+// plannedIn is the line of a planned member with the places that use it.
+func plannedIn(member string, places []string, meanwhile string) string {
+	where := places[0]
+	if n := len(places) - 1; n > 0 {
+		where = fmt.Sprintf("%s and %d more", where, n)
+	}
+	return fmt.Sprintf("%s (%s) is planned: %s", member, where, meanwhile)
 }

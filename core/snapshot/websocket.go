@@ -1,0 +1,169 @@
+package snapshot
+
+import (
+	"fmt"
+	"strings"
+
+	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
+	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
+)
+
+// noRoutes is AWS's text. spec/websocket.md 23.
+const noRoutes = "Unable to deploy API because no routes exist in this API"
+
+// names are what routes of an API may refer to.
+type names struct {
+	integrations map[string]*snapshotv1.Integration
+	authorizers  map[string]bool
+	models       map[string]bool
+}
+
+func namesOf(d *snapshotv1.Deployment) names {
+	n := names{map[string]*snapshotv1.Integration{}, map[string]bool{}, map[string]bool{}}
+	for _, i := range d.Integrations {
+		n.integrations[i.Integration.GetIntegrationId()] = i
+	}
+	for _, a := range d.ApiAuthorizers {
+		n.authorizers[a.GetAuthorizerId()] = true
+	}
+	for _, m := range d.ApiModels {
+		n.models[m.GetName()] = true
+	}
+	return n
+}
+
+// Target is the id of the integration that a route's target names; "" when it has no target, or one of another form.
+func Target(r *apigatewayv2v1.Route) string {
+	id, ok := strings.CutPrefix(r.GetTarget(), "integrations/")
+	if !ok {
+		return ""
+	}
+	return id
+}
+
+// checkAPI finds all problems of a WebSocket API, in the order of its route keys. A route without target is none: its
+// messages fail (spec/websocket.md 7), and $connect needs no integration. Integrations that no route names are not served.
+func checkAPI(d *snapshotv1.Deployment) []Problem {
+	if len(d.Routes) == 0 {
+		return []Problem{{Text: noRoutes}}
+	}
+	known := namesOf(d)
+	var out []Problem
+	for _, r := range d.Routes {
+		out = append(out, checkRoute(r, known)...)
+	}
+	return out
+}
+
+func checkRoute(r *snapshotv1.Route, known names) []Problem {
+	where := r.Route.GetRouteKey()
+	var out []Problem
+	if target := r.Route.GetTarget(); target != "" {
+		if i := known.integrations[Target(r.Route)]; i != nil {
+			out = checkIntegration(where, i)
+		} else {
+			out = append(out, Problem{where, fmt.Sprintf("its target %s is no integration of the API", target)})
+		}
+	}
+	if id := r.Route.GetAuthorizerId(); id != "" && !known.authorizers[id] {
+		out = append(out, Problem{where, fmt.Sprintf("%s is no authorizer of the API", id)})
+	}
+	out = append(out, checkModels(where, "requestModels", r.Route.RequestModels, known)...)
+	for _, response := range r.Responses {
+		out = append(out, checkModels(where, "responseModels of "+response.GetRouteResponseKey(), response.ResponseModels, known)...)
+	}
+	return out
+}
+
+func checkModels(where, member string, models *apigatewayv2v1.StringMap, known names) []Problem {
+	var out []Problem
+	for _, key := range sortedKeys(models.GetEntries()) {
+		if name := models.Entries[key]; !known.models[name] {
+			out = append(out, Problem{where, fmt.Sprintf("%s %s: %s is no model of the API", member, key, name)})
+		}
+	}
+	return out
+}
+
+func checkIntegration(where string, i *snapshotv1.Integration) []Problem {
+	out := checkTemplates(where, "requestTemplates", shared(i.Integration.RequestTemplates))
+	for _, r := range i.Responses {
+		key := r.GetIntegrationResponseKey()
+		out = append(out, checkTemplates(where, "responseTemplates of "+key, shared(r.ResponseTemplates))...)
+		out = append(out, checkBodySources(where, "responseParameters of "+key, shared(r.ResponseParameters))...)
+	}
+	return append(out, checkBodySources(where, "requestParameters", shared(i.Integration.RequestParameters))...)
+}
+
+// shared is a map of the second model as one of the first: both families have one set of checks.
+func shared(m *apigatewayv2v1.StringMap) *apigatewayv1.StringMap {
+	return &apigatewayv1.StringMap{Entries: m.GetEntries()}
+}
+
+// plannedOfRoute looks at a route with the integration that is its target.
+var plannedOfRoute = []planned[servedRoute]{
+	{"Api.protocolType WEBSOCKET", func(servedRoute) bool { return true }, "no connection is accepted"},
+	{"Route.authorizationType", func(r servedRoute) bool { return r.route.GetAuthorizationType() != "NONE" }, "all connections are refused"},
+	{"Route.apiKeyRequired", func(r servedRoute) bool { return r.route.GetRouteKey() == "$connect" && r.route.GetApiKeyRequired() }, "all connections are refused"},
+	{"Route.modelSelectionExpression", func(r servedRoute) bool { return r.route.GetModelSelectionExpression() != "" }, "messages are not validated"},
+	{"Integration.integrationType AWS", func(r servedRoute) bool { return r.integration.GetIntegrationType() == "AWS" }, "messages fail"},
+	{"Integration.connectionType VPC_LINK", func(r servedRoute) bool { return r.integration.GetConnectionType() == "VPC_LINK" }, "messages fail"},
+	{"Integration.credentialsArn", func(r servedRoute) bool { return r.integration.GetCredentialsArn() != "" }, "no role is assumed"},
+	{"Integration.tlsConfig", func(r servedRoute) bool { return r.integration.GetTlsConfig() != nil }, "the name in the URI is verified"},
+}
+
+type servedRoute struct {
+	route       *apigatewayv2v1.Route
+	integration *apigatewayv2v1.Integration // nil when there is none
+}
+
+var plannedOfAPIStage = []planned[*apigatewayv2v1.Stage]{
+	{"Stage.defaultRouteSettings", func(s *apigatewayv2v1.Stage) bool { return hasSettings(s.DefaultRouteSettings) }, "throttling, logging and metrics settings have no effect"},
+	{"Stage.routeSettings", func(s *apigatewayv2v1.Stage) bool {
+		for _, r := range s.RouteSettings.GetEntries() {
+			if hasSettings(r) {
+				return true
+			}
+		}
+		return false
+	}, "throttling, logging and metrics settings have no effect"},
+	{"Stage.accessLogSettings", func(s *apigatewayv2v1.Stage) bool { return s.AccessLogSettings != nil }, "access logs keep limen's own form"},
+	{"Stage.clientCertificateId", func(s *apigatewayv2v1.Stage) bool { return s.GetClientCertificateId() != "" }, "no certificate is presented to backends"},
+}
+
+// hasSettings tells whether settings ask for more than the defaults.
+func hasSettings(s *apigatewayv2v1.RouteSettings) bool {
+	if s == nil {
+		return false
+	}
+	logs := s.LoggingLevel != nil && s.GetLoggingLevel() != "OFF"
+	throttles := s.ThrottlingBurstLimit != nil || s.ThrottlingRateLimit != nil
+	return logs || throttles || s.GetDataTraceEnabled() || s.GetDetailedMetricsEnabled()
+}
+
+// PlannedV2 is Planned for the deployment of a WebSocket API.
+func PlannedV2(d *snapshotv1.Deployment, stage *apigatewayv2v1.Stage) []string {
+	known := namesOf(d)
+	var out []string
+	for _, p := range plannedOfRoute {
+		var places []string
+		for _, r := range d.Routes {
+			if p.uses(servedRoute{r.Route, known.integrations[Target(r.Route)].GetIntegration()}) {
+				places = append(places, r.Route.GetRouteKey())
+			}
+		}
+		if len(places) > 0 {
+			out = append(out, plannedIn(p.member, places, p.meanwhile))
+		}
+	}
+	if stage == nil {
+		return out
+	}
+	for _, p := range plannedOfAPIStage {
+		if p.uses(stage) {
+			out = append(out, fmt.Sprintf("%s is planned: %s", p.member, p.meanwhile))
+		}
+	}
+	return out
+}
