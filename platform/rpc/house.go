@@ -20,9 +20,15 @@ func House() Tables {
 			"/limen.config.v1.Config/Report": 5 * time.Second,
 
 			"/limen.edge.v1.Edge/Explain": 5 * time.Second,
+			// An authorizer and an integration, one after the other.
+			"/limen.edge.v1.Edge/Invoke": 62 * time.Second,
 
 			// As long as an integration may take: an authorizer is a function (spec/rest.md 3.5).
-			"/limen.authz.v1.Authz/Authorize": 29 * time.Second,
+			"/limen.authz.v1.Authz/Authorize":       29 * time.Second,
+			"/limen.authz.v1.Authz/VerifySignature": 5 * time.Second,
+
+			// Edges wait much shorter: whoever waits longer for the cache than for the backend has no use for it.
+			"/limen.cache.v1.Cache/*": time.Second,
 		},
 		Callers: map[string][]Role{
 			// The faces of the control plane check signatures and tokens themselves.
@@ -34,12 +40,18 @@ func House() Tables {
 			"/limen.config.v1.Config/*": followers,
 
 			"/limen.edge.v1.Edge/Explain": {Admin, Edge},
+			"/limen.edge.v1.Edge/Invoke":  {Wsconn},
 
-			"/limen.authz.v1.Authz/Authorize": {Edge},
+			"/limen.authz.v1.Authz/Authorize":       {Edge},
+			"/limen.authz.v1.Authz/VerifySignature": {Edge},
+
+			"/limen.cache.v1.Cache/*": {Edge},
 		},
 		Idempotent: map[string]bool{
 			"/limen.config.v1.Config/Report": true,
 			"/limen.edge.v1.Edge/Explain":    true,
+
+			"/limen.authz.v1.Authz/VerifySignature": true,
 		},
 	}
 }
