@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
@@ -46,10 +47,11 @@ type deployed struct {
 	revision int64
 }
 
+// stored is a stage of either family as it is published, all but the hash of its content.
 type stored struct {
-	stage                       *apigatewayv1.Stage
-	revision                    int64
-	cacheEpoch, authorizerEpoch int64
+	stage      *snapshotv1.Stage
+	deployment string // "" for a stage that publishes nothing
+	revision   int64
 }
 
 // maxGone is how many deletions are remembered for followers that resume.
@@ -266,7 +268,7 @@ func (m *mirror) putDeployment(key string, p draft.Parsed, value []byte, revisio
 	}
 	m.deployments[key] = deployed{r.ContentHash, revision}
 	for stageKey, s := range m.stages {
-		if sp, _ := draft.ParseKey(stageKey); sp.Region == p.Region && sp.Account == p.Account && sp.Segments[1] == p.Segments[1] && s.stage.GetDeploymentId() == p.Segments[2] {
+		if sp, _ := draft.ParseKey(stageKey); sp.Region == p.Region && sp.Account == p.Account && sp.Segments[1] == p.Segments[1] && s.deployment == p.Segments[2] {
 			m.publishStage(sp, s, revision)
 		}
 	}
@@ -274,12 +276,24 @@ func (m *mirror) putDeployment(key string, p draft.Parsed, value []byte, revisio
 }
 
 func (m *mirror) putStage(key string, p draft.Parsed, value []byte, revision int64) error {
-	stage := &apigatewayv1.Stage{}
-	r, err := draft.Decode(value, stage)
+	r, err := draft.Decode(value, nil)
 	if err != nil {
 		return err
 	}
-	s := stored{stage: stage, revision: revision, cacheEpoch: r.CacheEpoch, authorizerEpoch: r.AuthorizerEpoch}
+	noun, err := r.Noun.UnmarshalNew()
+	if err != nil {
+		return err
+	}
+	stage := &snapshotv1.Stage{Account: p.Account, Region: p.Region, ApiId: p.Segments[1], CacheEpoch: r.CacheEpoch, AuthorizerEpoch: r.AuthorizerEpoch}
+	s := stored{stage: stage, revision: revision}
+	switch noun := noun.(type) {
+	case *apigatewayv1.Stage:
+		stage.Stage, s.deployment = noun, noun.GetDeploymentId()
+	case *apigatewayv2v1.Stage:
+		stage.ApiStage, s.deployment = noun, noun.GetDeploymentId()
+	default:
+		return fmt.Errorf("a stage of type %s", r.Noun.TypeUrl)
+	}
 	m.stages[key] = s
 	m.publishStage(p, s, revision)
 	return nil
@@ -287,15 +301,18 @@ func (m *mirror) putStage(key string, p draft.Parsed, value []byte, revision int
 
 // publishStage makes the resource of a stage, once its deployment is known: both come in one transaction, in any order.
 func (m *mirror) publishStage(p draft.Parsed, s stored, revision int64) {
+	if s.deployment == "" {
+		m.forget(resourceKey(p), revision)
+		return
+	}
 	scope := draft.Scope{Account: p.Account, Region: p.Region}
-	d, ok := m.deployments[scope.Key(draft.Deployments, p.Segments[1], s.stage.GetDeploymentId())]
+	d, ok := m.deployments[scope.Key(draft.Deployments, p.Segments[1], s.deployment)]
 	if !ok {
 		return
 	}
-	m.set(&configv1.Resource{Key: resourceKey(p), Revision: revision, Body: &configv1.Resource_Stage{Stage: &snapshotv1.Stage{
-		Account: p.Account, Region: p.Region, ApiId: p.Segments[1], Stage: s.stage, DeploymentHash: d.hash,
-		CacheEpoch: s.cacheEpoch, AuthorizerEpoch: s.authorizerEpoch,
-	}}})
+	stage := proto.Clone(s.stage).(*snapshotv1.Stage)
+	stage.DeploymentHash = d.hash
+	m.set(&configv1.Resource{Key: resourceKey(p), Revision: revision, Body: &configv1.Resource_Stage{Stage: stage}})
 }
 
 func (m *mirror) putFunction(p draft.Parsed, value []byte, revision int64) error {
@@ -324,7 +341,11 @@ func (m *mirror) remove(key string, revision int64) {
 		return
 	}
 	delete(m.stages, key)
-	name := resourceKey(p)
+	m.forget(resourceKey(p), revision)
+}
+
+// forget takes a resource out of what is published.
+func (m *mirror) forget(name string, revision int64) {
 	if m.resources[name] == nil {
 		return
 	}
