@@ -10,8 +10,17 @@ const (
 	Web
 )
 
-// AppendJSON appends the compact JSON text of v, numbers as Java prints them. Absent prints as null.
-func (v Value) AppendJSON(dst []byte, style Style) []byte {
+// maxPrinted is how deep values print. A document is never so deep, but Set and Append can put a value inside of itself.
+const maxPrinted = 2 * MaxDepth
+
+// AppendJSON appends the compact JSON text of v, numbers as Java prints them. Absent prints as null, and so does what is
+// nested deeper than any document.
+func (v Value) AppendJSON(dst []byte, style Style) []byte { return v.appendJSON(dst, style, 0) }
+
+func (v Value) appendJSON(dst []byte, style Style, depth int) []byte {
+	if depth > maxPrinted {
+		return append(dst, "null"...)
+	}
 	switch v.kind {
 	case Bool:
 		if v.text == "" {
@@ -33,7 +42,7 @@ func (v Value) AppendJSON(dst []byte, style Style) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = item.AppendJSON(dst, style)
+			dst = item.appendJSON(dst, style, depth+1)
 		}
 		return append(dst, ']')
 	case Object:
@@ -43,7 +52,7 @@ func (v Value) AppendJSON(dst []byte, style Style) []byte {
 				dst = append(dst, ',')
 			}
 			dst = append(appendQuoted(dst, v.node.keys.names[i], style), ':')
-			dst = item.AppendJSON(dst, style)
+			dst = item.appendJSON(dst, style, depth+1)
 		}
 		return append(dst, '}')
 	}
@@ -52,7 +61,12 @@ func (v Value) AppendJSON(dst []byte, style Style) []byte {
 
 // AppendPrinted appends v as a template prints it: an object as {k=v}, an array as JSON text, null inside an object as null
 // (spec/rest.md 6.5). A value that is itself null or absent prints nothing.
-func (v Value) AppendPrinted(dst []byte) []byte {
+func (v Value) AppendPrinted(dst []byte) []byte { return v.appendPrinted(dst, 0) }
+
+func (v Value) appendPrinted(dst []byte, depth int) []byte {
+	if depth > maxPrinted {
+		return dst
+	}
 	switch v.kind {
 	case Absent, Null:
 		return dst
@@ -70,11 +84,11 @@ func (v Value) AppendPrinted(dst []byte) []byte {
 			if item.IsNull() {
 				dst = append(dst, "null"...)
 			}
-			dst = item.AppendPrinted(dst)
+			dst = item.appendPrinted(dst, depth+1)
 		}
 		return append(dst, '}')
 	}
-	return v.AppendJSON(dst, Web)
+	return v.appendJSON(dst, Web, depth)
 }
 
 const hexDigits = "0123456789ABCDEF"

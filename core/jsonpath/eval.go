@@ -129,7 +129,7 @@ func (e *evaluation) step(i int, v Value) error {
 		if s.last { // the parser does not let a path end so
 			return nil
 		}
-		return e.scan(i+1, v)
+		return e.scan(i+1, v, 0)
 	case filterStep:
 		return e.filter(i, v)
 	case functionStep:
@@ -313,11 +313,11 @@ func (e *evaluation) accepts(s *link, v Value) (bool, error) {
 }
 
 // scan applies step i to v and to everything inside v.
-func (e *evaluation) scan(i int, v Value) error {
+func (e *evaluation) scan(i int, v Value, depth int) error {
 	if v.node == nil {
 		return nil
 	}
-	if e.budget--; e.budget < 0 {
+	if e.budget--; e.budget < 0 || depth > maxPrinted {
 		return errBudget
 	}
 	ok, err := e.scannable(&e.program.steps[i], v)
@@ -328,7 +328,7 @@ func (e *evaluation) scan(i int, v Value) error {
 		return err
 	}
 	for _, item := range v.node.items {
-		if err := e.scan(i, item); err != nil {
+		if err := e.scan(i, item, depth+1); err != nil {
 			return err
 		}
 	}

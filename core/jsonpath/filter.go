@@ -80,7 +80,7 @@ func sameValue(l, r Value, b *budget) bool {
 	case l.kind == String && r.kind == Number:
 		return l.text == decimalText(r)
 	}
-	return equalValues(l, r, b)
+	return equalValues(l, r, b, 0)
 }
 
 // decimalText is how the library turns a number into a string to compare it.

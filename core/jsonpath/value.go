@@ -204,11 +204,11 @@ func (v Value) RemoveIndex(i int) Value {
 // Equal compares as Java's equals does: the order of keys does not matter, the class of a number does (1 is not 1.0).
 func (v Value) Equal(w Value) bool {
 	unlimited := budget(math.MaxInt)
-	return equalValues(v, w, &unlimited)
+	return equalValues(v, w, &unlimited, 0)
 }
 
-func equalValues(v, w Value, b *budget) bool {
-	if b.spend(1); *b < 0 {
+func equalValues(v, w Value, b *budget, depth int) bool {
+	if b.spend(1); *b < 0 || depth > maxPrinted {
 		return false
 	}
 	if v.kind != w.kind || v.Len() != w.Len() {
@@ -219,14 +219,14 @@ func equalValues(v, w Value, b *budget) bool {
 		return numberClass(v.text) == numberClass(w.text) && compareNumbers(v.text, w.text) == 0
 	case Array:
 		for i, item := range v.node.items {
-			if !equalValues(item, w.node.items[i], b) {
+			if !equalValues(item, w.node.items[i], b, depth+1) {
 				return false
 			}
 		}
 		return true
 	case Object:
 		for i, item := range v.node.items {
-			if other := w.Get(v.node.keys.names[i]); !equalValues(item, other, b) {
+			if other := w.Get(v.node.keys.names[i]); !equalValues(item, other, b, depth+1) {
 				return false
 			}
 		}

@@ -230,3 +230,28 @@ func TestPrinted(t *testing.T) {
 		}
 	}
 }
+
+// TestInsideItself: a template can put a value inside of itself. Nothing may run without end because of that.
+func TestInsideItself(t *testing.T) {
+	v := parse(t, `{"a":[1]}`)
+	v.Get("a").Append(v)
+	w := parse(t, `{"a":[1]}`)
+	w.Get("a").Append(w)
+	if n := len(v.String()); n == 0 || len(v.AppendPrinted(nil)) == 0 || v.Equal(w) {
+		t.Error(n)
+	}
+	o := ObjectValue()
+	o.Set("o", o)
+	if n := len(o.AppendPrinted(nil)); n == 0 || n > 10*maxPrinted {
+		t.Error(n)
+	}
+	for _, path := range []string{"$..b", "$..*", "$..[?(@ == $)]", "$.a[1].a[1].a[0]"} {
+		p, err := Compile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, err := p.Eval(v); err != nil && err.(*Error).Code != TooComplex || err == nil && found.Len() > 10*maxPrinted {
+			t.Error(path, err)
+		}
+	}
+}
