@@ -10,15 +10,18 @@ const (
 	Web
 )
 
-// maxPrinted is how deep values print. A document is never so deep, but Set and Append can put a value inside of itself.
-const maxPrinted = 2 * MaxDepth
+// Limits of what prints. No document is so deep, but Set and Append can put a value inside of itself, and that more than once.
+const (
+	maxPrinted = 2 * MaxDepth
+	maxText    = 64 << 20
+)
 
 // AppendJSON appends the compact JSON text of v, numbers as Java prints them. Absent prints as null, and so does what is
-// nested deeper than any document.
+// nested deeper than any document, and what comes after a text longer than any.
 func (v Value) AppendJSON(dst []byte, style Style) []byte { return v.appendJSON(dst, style, 0) }
 
 func (v Value) appendJSON(dst []byte, style Style, depth int) []byte {
-	if depth > maxPrinted {
+	if depth > maxPrinted || len(dst) > maxText {
 		return append(dst, "null"...)
 	}
 	switch v.kind {
@@ -64,7 +67,7 @@ func (v Value) appendJSON(dst []byte, style Style, depth int) []byte {
 func (v Value) AppendPrinted(dst []byte) []byte { return v.appendPrinted(dst, 0) }
 
 func (v Value) appendPrinted(dst []byte, depth int) []byte {
-	if depth > maxPrinted {
+	if depth > maxPrinted || len(dst) > maxText {
 		return dst
 	}
 	switch v.kind {

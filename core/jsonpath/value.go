@@ -1,7 +1,5 @@
 package jsonpath
 
-import "math"
-
 // Kind is the kind of a Value.
 type Kind uint8
 
@@ -202,9 +200,10 @@ func (v Value) RemoveIndex(i int) Value {
 }
 
 // Equal compares as Java's equals does: the order of keys does not matter, the class of a number does (1 is not 1.0).
+// Values that take more than MaxSteps to compare are not equal.
 func (v Value) Equal(w Value) bool {
-	unlimited := budget(math.MaxInt)
-	return equalValues(v, w, &unlimited, 0)
+	steps := budget(MaxSteps)
+	return equalValues(v, w, &steps, 0)
 }
 
 func equalValues(v, w Value, b *budget, depth int) bool {

@@ -240,6 +240,11 @@ func TestInsideItself(t *testing.T) {
 	if n := len(v.String()); n == 0 || len(v.AppendPrinted(nil)) == 0 || v.Equal(w) {
 		t.Error(n)
 	}
+	twice := ArrayValue()
+	twice.Append(twice, twice)
+	if n := len(twice.AppendPrinted(nil)); n < maxText || n > 2*maxText {
+		t.Error(n)
+	}
 	o := ObjectValue()
 	o.Set("o", o)
 	if n := len(o.AppendPrinted(nil)); n == 0 || n > 10*maxPrinted {
