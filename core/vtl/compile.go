@@ -244,7 +244,7 @@ func (c *compiler) interpolated(n *node) expression {
 		e.padded = n.sub.padded
 	}
 	if len(e.body) == 1 {
-		if ref, ok := e.body[0].(*refExpr); ok && !e.padded && ref.plain() {
+		if ref, ok := e.body[0].(*refExpr); ok && !e.padded && ref.ref.plain {
 			e.only = ref
 		}
 	}

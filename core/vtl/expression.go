@@ -171,11 +171,6 @@ func (e *stringExpr) capture(r *renderer, render func(*renderer) error) (string,
 
 func (e *stringExpr) truth(*renderer) (bool, error) { return false, nil }
 
-// plain: nothing but the value is printed.
-func (e *refExpr) plain() bool {
-	return !e.ref.escaped && !e.ref.runt && e.ref.escapes == "" && e.ref.before == ""
-}
-
 type notExpr struct{ operand expression }
 
 func (e *notExpr) truth(r *renderer) (bool, error) {

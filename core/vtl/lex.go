@@ -56,27 +56,19 @@ func (l *lexer) pop() bool {
 }
 
 // next makes the next token.
-func (l *lexer) next() (token, *Error) {
+func (l *lexer) next(t *token) *Error {
 	special := int32(len(l.specials))
 	start, more := l.pos, false
 	for {
 		if l.pos >= len(l.text) {
 			if more {
-				return token{}, l.errorf(l.pos, "the template ends inside a reference, directive or raw text")
+				return l.errorf(l.pos, "the template ends inside a reference, directive or raw text")
 			}
-			return l.token(tokenEOF, l.pos, special), nil
+			l.token(t, tokenEOF, l.pos, special)
+			return nil
 		}
 		kind, n := l.match()
 		switch kind {
-		case tokenEOF:
-			if l.state == stateLineComment || l.state == stateBlockComment {
-				start, more = l.comment(start, more)
-				if l.inComment {
-					continue // the end of the text, or "$" and "#" just before it
-				}
-				return l.token(l.commentEnd(), start, special), nil
-			}
-			return token{}, l.errorf(l.pos, "unexpected character %q", firstRune(l.text[l.pos:]))
 		case tokenMore:
 			l.pos += n
 			l.more(n)
@@ -85,17 +77,27 @@ func (l *lexer) next() (token, *Error) {
 			l.specials = append(l.specials, span{int32(start), int32(l.pos + 1)})
 			l.pop()
 			start, more = l.pos, false
+		case tokenEOF:
+			if l.state != stateLineComment && l.state != stateBlockComment {
+				return l.errorf(l.pos, "unexpected character %q", firstRune(l.text[l.pos:]))
+			}
+			if start, more = l.comment(start, more); l.inComment {
+				continue // the end of the text, or "$" and "#" just before it
+			}
+			l.token(t, l.commentEnd(), start, special)
+			return nil
 		default:
 			l.pos += n
-			t := l.token(kind, start, special)
-			l.act(kind, &t)
-			return t, nil
+			l.token(t, kind, start, special)
+			l.act(kind, t)
+			return nil
 		}
 	}
 }
 
-func (l *lexer) token(kind tokenKind, start int, special int32) token {
-	return token{kind, int32(start), int32(l.pos), special, int32(len(l.specials))}
+func (l *lexer) token(t *token, kind tokenKind, start int, special int32) {
+	t.kind, t.start, t.end = kind, int32(start), int32(l.pos)
+	t.specialFirst, t.specialTo = special, int32(len(l.specials))
 }
 
 func (l *lexer) errorf(offset int, format string, args ...any) *Error {

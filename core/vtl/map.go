@@ -3,7 +3,7 @@ package vtl
 import "iter"
 
 // indexFrom is the size from which a map keeps an index besides its entries; below, looking at each is faster.
-const indexFrom = 9
+const indexFrom = 33
 
 // Map is Java's LinkedHashMap: it keeps the order of insertion, and keys keep their type. It is not safe for concurrent
 // use.

@@ -108,10 +108,16 @@ func (l *lexer) setLength() int {
 
 // emptyIndexLength matches "$[", "$![", "$\![" and "$.", which are text.
 func (l *lexer) emptyIndexLength() int {
-	rest := l.text[l.pos:]
-	for _, s := range [...]string{"$[", "$.", "$![", `$\![`} {
-		if strings.HasPrefix(rest, s) {
-			return len(s)
+	switch l.at(1) {
+	case '[', '.':
+		return 2
+	case '!':
+		if l.at(2) == '[' {
+			return 3
+		}
+	case '\\':
+		if l.at(2) == '!' && l.at(3) == '[' {
+			return 4
 		}
 	}
 	return 0
@@ -139,10 +145,17 @@ func (l *lexer) matchText() (tokenKind, int) {
 			return tokenSet, n
 		}
 	}
-	if n := strings.IndexAny(l.text[l.pos:], `$#\`); n >= 0 {
-		return tokenText, n
+	return tokenText, plainLength(l.text[l.pos:])
+}
+
+// plainLength is how long text runs without "$", "#" and backslashes.
+func plainLength(s string) int {
+	for i := range len(s) {
+		if c := s[i]; c == '$' || c == '#' || c == '\\' {
+			return i
+		}
 	}
-	return tokenText, len(l.text) - l.pos
+	return len(s)
 }
 
 // matchBackslashes matches backslashes in text (spec/vtl.md 2.5).

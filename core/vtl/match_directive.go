@@ -12,9 +12,6 @@ func withLineEnd(s string, n int) int {
 	return n
 }
 
-// hashWords are the words after "#" that the grammar itself knows.
-var hashWords = map[string]tokenKind{"if": tokenIf, "elseif": tokenElseIf, "else": tokenElse, "end": tokenEnd}
-
 func (l *lexer) matchHash() (tokenKind, int) {
 	rest := l.text[l.pos:]
 	if n := wordLength(rest); n > 0 {
@@ -22,7 +19,7 @@ func (l *lexer) matchHash() (tokenKind, int) {
 		if word[0] == '{' {
 			word, kind = word[1:n-1], tokenBracketedWord
 		}
-		if known, ok := hashWords[word]; ok {
+		if known := hashWord(word); known != tokenWord {
 			kind = known
 		}
 		if kind == tokenEnd || kind == tokenElse {
@@ -52,10 +49,7 @@ func (l *lexer) matchDirective() (tokenKind, int) {
 		if c == '{' {
 			return tokenBracketedWord, n
 		}
-		if kind, ok := words[rest[:n]]; ok {
-			return kind, n
-		}
-		return tokenWord, n
+		return directiveWord(rest[:n]), n
 	}
 	if kind, n := l.matchPunctuation(); n > 0 {
 		return kind, n

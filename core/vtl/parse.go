@@ -30,9 +30,10 @@ func parseTree(text string, p *parser) (*Tree, error) {
 // on what the parser has seen.
 type parser struct {
 	lexer
-	queue  []token // fetched and not taken
-	last   token   // taken last
-	failed *Error  // the first error; every production stops when it is set
+	queue  [3]token // fetched and not taken
+	queued int
+	last   token  // taken last
+	failed *Error // the first error; every production stops when it is set
 	slab   *slab
 	stack  []*node // nodes of the productions under way
 	macros map[string]bool
@@ -40,23 +41,37 @@ type parser struct {
 }
 
 // peek is the token i places ahead.
-func (p *parser) peek(i int) token {
-	for len(p.queue) <= i {
-		t, err := p.next()
-		if err != nil {
-			p.fail(err)
-			t = token{kind: tokenEOF, start: int32(len(p.text)), end: int32(len(p.text))}
-		}
-		p.queue = append(p.queue, t)
+func (p *parser) peek(i int) *token {
+	for p.queued <= i {
+		p.fetch()
 	}
-	return p.queue[i]
+	return &p.queue[i]
 }
 
-func (p *parser) peekKind() tokenKind { return p.peek(0).kind }
+func (p *parser) peekKind() tokenKind {
+	if p.queued == 0 {
+		p.fetch()
+	}
+	return p.queue[0].kind
+}
+
+func (p *parser) fetch() {
+	if err := p.next(&p.queue[p.queued]); err != nil {
+		p.fail(err)
+		p.queue[p.queued] = token{kind: tokenEOF, start: int32(len(p.text)), end: int32(len(p.text))}
+	}
+	p.queued++
+}
 
 func (p *parser) take() token {
-	p.last = p.peek(0)
-	p.queue = append(p.queue[:0], p.queue[1:]...)
+	if p.queued == 0 {
+		p.fetch()
+	}
+	p.last = p.queue[0]
+	p.queued--
+	for i := range p.queued {
+		p.queue[i] = p.queue[i+1]
+	}
 	return p.last
 }
 
@@ -76,7 +91,7 @@ func (p *parser) expect(kind tokenKind, what string) {
 }
 
 func (p *parser) unexpected(wanted string) {
-	t := p.peek(0)
+	t := *p.peek(0)
 	if t.kind == tokenEOF {
 		p.fail(p.errorf(int(t.start), "the template ends where %s is expected", wanted))
 		return
@@ -128,7 +143,7 @@ func (p *parser) process() (*node, error) {
 	from := p.open()
 	p.statements()
 	if p.failed == nil && p.peekKind() != tokenEOF {
-		p.fail(p.errorf(int(p.peek(0).start), "unexpected %q", abbreviated(p.image(p.peek(0)))))
+		p.fail(p.errorf(int(p.peek(0).start), "unexpected %q", abbreviated(p.image(*p.peek(0)))))
 	}
 	if p.failed != nil {
 		return nil, p.failed
@@ -251,8 +266,7 @@ func (p *parser) comment() {
 func (p *parser) escapedDirective(image string) string {
 	last := strings.LastIndexByte(image, '\\')
 	word := strings.Trim(image[last+2:], "{}")
-	_, grammar := hashWords[word]
-	if grammar || word == "set" || isDirective(word) || p.macros[word] {
+	if hashWord(word) != tokenWord || word == "set" || isDirective(word) || p.macros[word] {
 		return image[:last/2] + image[last+1:]
 	}
 	return image
@@ -265,7 +279,7 @@ func (p *parser) escape() {
 		p.take()
 		count++
 	}
-	next := p.peek(0)
+	next := *p.peek(0)
 	half := false
 	switch next.kind {
 	case tokenIf, tokenElse, tokenElseIf, tokenEnd:

@@ -116,6 +116,7 @@ func (p *parser) root(first, name token) *reference {
 		return r
 	}
 	r.literal = p.text[int(first.end)-len(trimmed) : p.last.end]
+	r.plain = k == 0 && dollar == 0
 	switch {
 	case strings.HasPrefix(trimmed, "$!"):
 		r.quiet = true

@@ -34,15 +34,23 @@ func (e *refExpr) value(r *renderer) (Value, error) {
 	if e.ref.runt {
 		return Value{}, nil
 	}
-	v, err := r.get(e.slot)
+	var v Value
+	var err error
+	if r.frame == nil {
+		v = r.vars[e.slot]
+	} else if v, err = r.get(e.slot); err != nil {
+		return Value{}, err
+	}
 	for i := range e.chain {
-		if err != nil || v.kind == Null {
+		if v.kind == Null {
 			break
 		}
-		v, err = r.follow(v, &e.chain[i])
-	}
-	if err != nil {
-		return Value{}, err
+		l := &e.chain[i]
+		if m, ok := v.ref.(*Map); ok && l.kind == linkProperty && l.name != "class" && l.name != "Class" {
+			v, _ = m.Get(l.name)
+		} else if v, err = r.follow(v, l); err != nil {
+			return Value{}, err
+		}
 	}
 	if v.kind == Null && !e.stock {
 		v.kind = String
@@ -68,6 +76,9 @@ func (e *refExpr) render(r *renderer) error {
 	}
 	start := len(r.out)
 	switch {
+	case v.kind == String && ref.plain:
+		r.out = append(r.out, v.str...)
+		return r.printedAt(e, start, v)
 	case ref.escaped:
 		r.out = append(r.out, ref.escapes...)
 		if v.kind == Null {
@@ -90,12 +101,17 @@ func (e *refExpr) render(r *renderer) error {
 	} else {
 		r.out = appendValue(append(r.out, ref.before...), v, &r.meter)
 	}
+	return r.printedAt(e, start, v)
+}
+
+// printedAt checks the output after a reference has printed, and tells the trace.
+func (r *renderer) printedAt(e *refExpr, start int, v Value) error {
 	if len(r.out) > r.limits.Output || r.err != nil {
 		r.size(len(r.out))
 		return r.failAt(e.place, r.err)
 	}
 	if r.trace != nil {
-		r.emit(e.place, start, Event{Directive: "reference", Name: ref.literal, Value: v})
+		r.emit(e.place, start, Event{Directive: "reference", Name: e.ref.literal, Value: v})
 	}
 	return nil
 }
@@ -130,10 +146,6 @@ func (r *renderer) evaluate(args []expression) (int, error) {
 func (r *renderer) follow(v Value, l *link) (Value, error) {
 	switch l.kind {
 	case linkProperty:
-		if v.kind == MapKind && l.name != "class" && l.name != "Class" {
-			found, _ := v.ref.(*Map).Get(l.name)
-			return found, nil
-		}
 		return property(v, l.name), nil
 	case linkIndex:
 		i, err := l.args[0].value(r)
@@ -162,12 +174,15 @@ func (r *renderer) follow(v Value, l *link) (Value, error) {
 	return found, err
 }
 
-// property is .name of anything but a map (spec/vtl.md 6.1).
+// property is .name (spec/vtl.md 6.1).
 func property(v Value, name string) Value {
 	if name == "class" || name == "Class" {
 		return ObjectValue(class{v.className()})
 	}
 	switch v.kind {
+	case MapKind:
+		found, _ := v.ref.(*Map).Get(name)
+		return found
 	case String:
 		switch name {
 		case "empty", "Empty":

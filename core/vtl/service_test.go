@@ -16,8 +16,9 @@ var notJSON = errors.New("not JSON")
 
 // jsonReader reads strict JSON into the values that the service's library makes (spec/vtl.md 9.1).
 type jsonReader struct {
-	s string
-	i int
+	s     string
+	i     int
+	stack []Value // of the maps and lists under way
 }
 
 func readJSON(s string) (v Value, err error) {
@@ -56,38 +57,44 @@ func (r *jsonReader) want(c byte) {
 func (r *jsonReader) value() Value {
 	switch c := r.peek(); c {
 	case '{':
-		m := NewMap(0)
-		r.i++
-		if r.peek() == '}' {
+		from := len(r.stack)
+		if r.i++; r.peek() == '}' {
 			r.i++
-			return MapValue(m)
+			return MapValue(NewMap(0))
 		}
 		for {
-			r.space()
 			key := r.text()
 			r.want(':')
-			m.Put(key, r.value())
+			r.stack = append(r.stack, StringValue(key), r.value())
 			if r.peek() == '}' {
 				r.i++
-				return MapValue(m)
+				break
 			}
 			r.want(',')
 		}
+		m := NewMap((len(r.stack) - from) / 2)
+		for i := from; i < len(r.stack); i += 2 {
+			m.put(r.stack[i], r.stack[i+1])
+		}
+		r.stack = r.stack[:from]
+		return MapValue(m)
 	case '[':
-		l := NewJSONArray()
-		r.i++
-		if r.peek() == ']' {
+		from := len(r.stack)
+		if r.i++; r.peek() == ']' {
 			r.i++
-			return ListValue(l)
+			return ListValue(NewJSONArray())
 		}
 		for {
-			l.Append(r.value())
+			r.stack = append(r.stack, r.value())
 			if r.peek() == ']' {
 				r.i++
-				return ListValue(l)
+				break
 			}
 			r.want(',')
 		}
+		l := NewJSONArray(append([]Value(nil), r.stack[from:]...)...)
+		r.stack = r.stack[:from]
+		return ListValue(l)
 	case '"':
 		return StringValue(r.text())
 	case 't':

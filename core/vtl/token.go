@@ -74,12 +74,48 @@ type token struct {
 
 type span struct{ start, end int32 }
 
-// words are the tokens of a directive's parentheses that look like words.
-var words = map[string]tokenKind{
-	"true": tokenTrue, "false": tokenFalse,
-	"and": tokenAnd, "or": tokenOr, "not": tokenNot,
-	"lt": tokenLess, "le": tokenLessEqual, "gt": tokenGreater, "ge": tokenGreaterEqual,
-	"eq": tokenEqual, "ne": tokenNotEqual,
+// directiveWord is the token of a word in a directive's parentheses.
+func directiveWord(s string) tokenKind {
+	switch s {
+	case "true":
+		return tokenTrue
+	case "false":
+		return tokenFalse
+	case "and":
+		return tokenAnd
+	case "or":
+		return tokenOr
+	case "not":
+		return tokenNot
+	case "lt":
+		return tokenLess
+	case "le":
+		return tokenLessEqual
+	case "gt":
+		return tokenGreater
+	case "ge":
+		return tokenGreaterEqual
+	case "eq":
+		return tokenEqual
+	case "ne":
+		return tokenNotEqual
+	}
+	return tokenWord
+}
+
+// hashWord is the token of a word behind "#": the grammar itself knows four.
+func hashWord(s string) tokenKind {
+	switch s {
+	case "if":
+		return tokenIf
+	case "elseif":
+		return tokenElseIf
+	case "else":
+		return tokenElse
+	case "end":
+		return tokenEnd
+	}
+	return tokenWord
 }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

@@ -49,6 +49,7 @@ type reference struct {
 	escapes string // the backslashes that remain
 	quiet   bool
 	escaped bool
+	plain   bool // nothing is printed but the value
 	runt    bool // no reference: a name that stands directly behind one
 }
 
