@@ -16,6 +16,7 @@ import (
 	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
+	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
 )
 
@@ -280,23 +281,33 @@ func (m *mirror) putStage(key string, p draft.Parsed, value []byte, revision int
 	if err != nil {
 		return err
 	}
-	noun, err := r.Noun.UnmarshalNew()
+	stage, deployment, err := StageOf(r)
 	if err != nil {
 		return err
 	}
-	stage := &snapshotv1.Stage{Account: p.Account, Region: p.Region, ApiId: p.Segments[1], CacheEpoch: r.CacheEpoch, AuthorizerEpoch: r.AuthorizerEpoch}
-	s := stored{stage: stage, revision: revision}
-	switch noun := noun.(type) {
-	case *apigatewayv1.Stage:
-		stage.Stage, s.deployment = noun, noun.GetDeploymentId()
-	case *apigatewayv2v1.Stage:
-		stage.ApiStage, s.deployment = noun, noun.GetDeploymentId()
-	default:
-		return fmt.Errorf("a stage of type %s", r.Noun.TypeUrl)
-	}
+	stage.Account, stage.Region, stage.ApiId = p.Account, p.Region, p.Segments[1]
+	s := stored{stage, deployment, revision}
 	m.stages[key] = s
 	m.publishStage(p, s, revision)
 	return nil
+}
+
+// StageOf reads the record of a stage of either family: the live settings, and the id of its deployment, "" when it has none.
+func StageOf(r *storev1.Record) (*snapshotv1.Stage, string, error) {
+	noun, err := r.Noun.UnmarshalNew()
+	if err != nil {
+		return nil, "", fmt.Errorf("stored stage: %w", err)
+	}
+	s := &snapshotv1.Stage{CacheEpoch: r.CacheEpoch, AuthorizerEpoch: r.AuthorizerEpoch}
+	switch noun := noun.(type) {
+	case *apigatewayv1.Stage:
+		s.Stage = noun
+		return s, noun.GetDeploymentId(), nil
+	case *apigatewayv2v1.Stage:
+		s.ApiStage = noun
+		return s, noun.GetDeploymentId(), nil
+	}
+	return nil, "", fmt.Errorf("stored stage: it is a %s", r.Noun.TypeUrl)
 }
 
 // publishStage makes the resource of a stage, once its deployment is known: both come in one transaction, in any order.

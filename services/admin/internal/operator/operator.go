@@ -90,6 +90,9 @@ func (s *Service) complete(ctx context.Context, scope draft.Scope, res *edgev1.E
 	text := res.Text
 	err := s.store.Read(ctx, scope, func(tx *draft.Tx) error {
 		a, err := tx.API(res.UnknownApi)
+		if err == nil && a == nil {
+			a, err = tx.V2(res.UnknownApi)
+		}
 		if err == nil && a != nil {
 			text = executionlog.NotDeployed.Sentence(res.UnknownApi) + "\n" + text
 		}

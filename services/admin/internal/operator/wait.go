@@ -7,8 +7,8 @@ import (
 
 	"github.com/limen-gateway/limen/core/fault"
 	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
-	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
+	"github.com/limen-gateway/limen/services/admin/internal/deploy"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
 )
 
@@ -89,15 +89,18 @@ func short(hash string) string { return hash[:min(len(hash), 12)] }
 func (s *Service) publishedHash(ctx context.Context, scope draft.Scope, api, name string) (string, error) {
 	hash := ""
 	err := s.store.Read(ctx, scope, func(tx *draft.Tx) error {
-		stage := &apigatewayv1.Stage{}
-		r, err := tx.Get(scope.Key(draft.Stages, api, name), stage)
+		r, err := tx.Get(scope.Key(draft.Stages, api, name), nil)
 		if err != nil {
 			return err
 		}
 		if r == nil {
 			return fault.NotFound("Invalid stage identifier specified")
 		}
-		d, err := tx.Get(scope.Key(draft.Deployments, api, stage.GetDeploymentId()), nil)
+		_, deployment, err := deploy.StageOf(r)
+		if err != nil {
+			return err
+		}
+		d, err := tx.Get(scope.Key(draft.Deployments, api, deployment), nil)
 		if err == nil && d != nil {
 			hash = d.ContentHash
 		}

@@ -99,7 +99,8 @@ func (p *Plans) Apply(u snapshots.Update) {
 	p.number.Store(u.Number)
 	named := map[string]bool{}
 	for _, r := range u.Changed {
-		if message := r.GetStage(); message != nil {
+		// Stages of WebSocket APIs come as ApiStage; no edge serves them yet.
+		if message := r.GetStage(); message.GetStage() != nil {
 			named[r.GetKey()] = true
 			p.change(r.GetKey(), message)
 		}
