@@ -53,9 +53,15 @@ fuzz: ## every fuzz test for FUZZTIME each (10s)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' core platform services | while IFS=: read -r file name; do \
 		go test -run '^$$' -fuzz "^$${name#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; done
 
+BENCHTIME ?= 200ms
 .PHONY: bench
-bench: ## every benchmark of the product
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## every benchmark of the product, then the data plane beside nginx and Go's ReverseProxy (BENCH=-help: its flags)
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+	cd test && go run ./bench $(BENCH)
+
+.PHONY: bench-setup
+bench-setup: ## install what bench compares with: nginx and wrk, as root on Debian
+	cd test && go run ./bench -setup
 
 .PHONY: check
 check: ## generate and compare, format, vet, lint and layout; changes nothing that is current

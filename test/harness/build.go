@@ -13,13 +13,14 @@ import (
 // product is the first line of the go.mod of the module under test.
 const product = "module github.com/limen-gateway/limen\n"
 
-// built builds at most once in each test binary; go's build cache spares the others most of the work.
-var built = sync.OnceValues(build)
+// Build builds the binary under test and returns its path. It builds at most once in each process; go's build cache
+// spares the others most of the work.
+var Build = sync.OnceValues(build)
 
 // Binary is the path of the binary under test.
 func Binary(t testing.TB) string {
 	t.Helper()
-	path, err := built()
+	path, err := Build()
 	if err != nil {
 		t.Fatal(err)
 	}
