@@ -20,6 +20,11 @@ func House() Tables {
 			"/limen.config.v1.Config/Report": 5 * time.Second,
 
 			"/limen.edge.v1.Edge/Explain": 5 * time.Second,
+
+			"/limen.metering.v1.Metering/*":       2 * time.Second,
+			"/limen.metering.v1.Metering/Recalls": NoDeadline,
+			"/limen.metering.v1.Metering/Usage":   10 * time.Second,
+			"/limen.metering.v1.Metering/Extend":  10 * time.Second,
 			// An authorizer and an integration, one after the other.
 			"/limen.edge.v1.Edge/Invoke": 62 * time.Second,
 
@@ -40,7 +45,11 @@ func House() Tables {
 			"/limen.config.v1.Config/*": followers,
 
 			"/limen.edge.v1.Edge/Explain": {Admin, Edge},
-			"/limen.edge.v1.Edge/Invoke":  {Wsconn},
+
+			"/limen.metering.v1.Metering/*":      {Edge},
+			"/limen.metering.v1.Metering/Usage":  {Admin},
+			"/limen.metering.v1.Metering/Extend": {Admin},
+			"/limen.edge.v1.Edge/Invoke":         {Wsconn},
 
 			"/limen.authz.v1.Authz/Authorize":       {Edge},
 			"/limen.authz.v1.Authz/VerifySignature": {Edge},
@@ -50,6 +59,9 @@ func House() Tables {
 		Idempotent: map[string]bool{
 			"/limen.config.v1.Config/Report": true,
 			"/limen.edge.v1.Edge/Explain":    true,
+			// Leases and settlements carry the sequence of the lease they are about.
+			"/limen.metering.v1.Metering/Lease": true,
+			"/limen.metering.v1.Metering/Usage": true,
 
 			"/limen.authz.v1.Authz/VerifySignature": true,
 		},

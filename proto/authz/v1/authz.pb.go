@@ -384,6 +384,170 @@ func (x *ContextValue) GetValue() string {
 	return ""
 }
 
+// VerifySignatureRequest is a request as it stood on the wire: the signature covers that.
+type VerifySignatureRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Method     string                 `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	Path       string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	RawQuery   string                 `protobuf:"bytes,3,opt,name=raw_query,json=rawQuery,proto3" json:"raw_query,omitempty"`
+	Headers    []*ContextValue        `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty"`
+	BodySha256 []byte                 `protobuf:"bytes,5,opt,name=body_sha256,json=bodySha256,proto3" json:"body_sha256,omitempty"`
+	// Services that the scope may name; error texts name the first.
+	Services      []string `protobuf:"bytes,6,rep,name=services,proto3" json:"services,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifySignatureRequest) Reset() {
+	*x = VerifySignatureRequest{}
+	mi := &file_authz_v1_authz_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifySignatureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifySignatureRequest) ProtoMessage() {}
+
+func (x *VerifySignatureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_authz_v1_authz_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifySignatureRequest.ProtoReflect.Descriptor instead.
+func (*VerifySignatureRequest) Descriptor() ([]byte, []int) {
+	return file_authz_v1_authz_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *VerifySignatureRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *VerifySignatureRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *VerifySignatureRequest) GetRawQuery() string {
+	if x != nil {
+		return x.RawQuery
+	}
+	return ""
+}
+
+func (x *VerifySignatureRequest) GetHeaders() []*ContextValue {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *VerifySignatureRequest) GetBodySha256() []byte {
+	if x != nil {
+		return x.BodySha256
+	}
+	return nil
+}
+
+func (x *VerifySignatureRequest) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+type VerifySignatureResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who signed; empty when refused.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Arn     string `protobuf:"bytes,2,opt,name=arn,proto3" json:"arn,omitempty"`
+	Region  string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
+	// Exception name and text of a refusal; its status is 403.
+	ErrorType     string `protobuf:"bytes,4,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"`
+	ErrorMessage  string `protobuf:"bytes,5,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifySignatureResponse) Reset() {
+	*x = VerifySignatureResponse{}
+	mi := &file_authz_v1_authz_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifySignatureResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifySignatureResponse) ProtoMessage() {}
+
+func (x *VerifySignatureResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_authz_v1_authz_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifySignatureResponse.ProtoReflect.Descriptor instead.
+func (*VerifySignatureResponse) Descriptor() ([]byte, []int) {
+	return file_authz_v1_authz_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *VerifySignatureResponse) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *VerifySignatureResponse) GetArn() string {
+	if x != nil {
+		return x.Arn
+	}
+	return ""
+}
+
+func (x *VerifySignatureResponse) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *VerifySignatureResponse) GetErrorType() string {
+	if x != nil {
+		return x.ErrorType
+	}
+	return ""
+}
+
+func (x *VerifySignatureResponse) GetErrorMessage() string {
+	if x != nil {
+		return x.ErrorMessage
+	}
+	return ""
+}
+
 var File_authz_v1_authz_proto protoreflect.FileDescriptor
 
 const file_authz_v1_authz_proto_rawDesc = "" +
@@ -422,7 +586,22 @@ const file_authz_v1_authz_proto_rawDesc = "" +
 	"\x1aintegration_latency_millis\x18\a \x01(\x03R\x18integrationLatencyMillis\"8\n" +
 	"\fContextValue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value*\xc5\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xd6\x01\n" +
+	"\x16VerifySignatureRequest\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1b\n" +
+	"\traw_query\x18\x03 \x01(\tR\brawQuery\x126\n" +
+	"\aheaders\x18\x04 \x03(\v2\x1c.limen.authz.v1.ContextValueR\aheaders\x12\x1f\n" +
+	"\vbody_sha256\x18\x05 \x01(\fR\n" +
+	"bodySha256\x12\x1a\n" +
+	"\bservices\x18\x06 \x03(\tR\bservices\"\xa1\x01\n" +
+	"\x17VerifySignatureResponse\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x10\n" +
+	"\x03arn\x18\x02 \x01(\tR\x03arn\x12\x16\n" +
+	"\x06region\x18\x03 \x01(\tR\x06region\x12\x1d\n" +
+	"\n" +
+	"error_type\x18\x04 \x01(\tR\terrorType\x12#\n" +
+	"\rerror_message\x18\x05 \x01(\tR\ferrorMessage*\xc5\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19VERDICT_DEFINITION_NEEDED\x10\x01\x12\x11\n" +
@@ -430,9 +609,10 @@ const file_authz_v1_authz_proto_rawDesc = "" +
 	"\x15VERDICT_EXPLICIT_DENY\x10\x03\x12\x19\n" +
 	"\x15VERDICT_IMPLICIT_DENY\x10\x04\x12\x18\n" +
 	"\x14VERDICT_UNAUTHORIZED\x10\x05\x12\x1f\n" +
-	"\x1bVERDICT_CONFIGURATION_ERROR\x10\x062Y\n" +
+	"\x1bVERDICT_CONFIGURATION_ERROR\x10\x062\xbd\x01\n" +
 	"\x05Authz\x12P\n" +
-	"\tAuthorize\x12 .limen.authz.v1.AuthorizeRequest\x1a!.limen.authz.v1.AuthorizeResponseB7Z5github.com/limen-gateway/limen/proto/authz/v1;authzv1b\x06proto3"
+	"\tAuthorize\x12 .limen.authz.v1.AuthorizeRequest\x1a!.limen.authz.v1.AuthorizeResponse\x12b\n" +
+	"\x0fVerifySignature\x12&.limen.authz.v1.VerifySignatureRequest\x1a'.limen.authz.v1.VerifySignatureResponseB7Z5github.com/limen-gateway/limen/proto/authz/v1;authzv1b\x06proto3"
 
 var (
 	file_authz_v1_authz_proto_rawDescOnce sync.Once
@@ -447,27 +627,32 @@ func file_authz_v1_authz_proto_rawDescGZIP() []byte {
 }
 
 var file_authz_v1_authz_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_authz_v1_authz_proto_goTypes = []any{
-	(Verdict)(0),              // 0: limen.authz.v1.Verdict
-	(*AuthorizeRequest)(nil),  // 1: limen.authz.v1.AuthorizeRequest
-	(*AuthorizeResponse)(nil), // 2: limen.authz.v1.AuthorizeResponse
-	(*ContextValue)(nil),      // 3: limen.authz.v1.ContextValue
-	nil,                       // 4: limen.authz.v1.AuthorizeRequest.ConditionsEntry
-	(*v1.Authorizer)(nil),     // 5: limen.apigateway.v1.Authorizer
+	(Verdict)(0),                    // 0: limen.authz.v1.Verdict
+	(*AuthorizeRequest)(nil),        // 1: limen.authz.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),       // 2: limen.authz.v1.AuthorizeResponse
+	(*ContextValue)(nil),            // 3: limen.authz.v1.ContextValue
+	(*VerifySignatureRequest)(nil),  // 4: limen.authz.v1.VerifySignatureRequest
+	(*VerifySignatureResponse)(nil), // 5: limen.authz.v1.VerifySignatureResponse
+	nil,                             // 6: limen.authz.v1.AuthorizeRequest.ConditionsEntry
+	(*v1.Authorizer)(nil),           // 7: limen.apigateway.v1.Authorizer
 }
 var file_authz_v1_authz_proto_depIdxs = []int32{
-	5, // 0: limen.authz.v1.AuthorizeRequest.authorizer:type_name -> limen.apigateway.v1.Authorizer
-	4, // 1: limen.authz.v1.AuthorizeRequest.conditions:type_name -> limen.authz.v1.AuthorizeRequest.ConditionsEntry
+	7, // 0: limen.authz.v1.AuthorizeRequest.authorizer:type_name -> limen.apigateway.v1.Authorizer
+	6, // 1: limen.authz.v1.AuthorizeRequest.conditions:type_name -> limen.authz.v1.AuthorizeRequest.ConditionsEntry
 	0, // 2: limen.authz.v1.AuthorizeResponse.verdict:type_name -> limen.authz.v1.Verdict
 	3, // 3: limen.authz.v1.AuthorizeResponse.context:type_name -> limen.authz.v1.ContextValue
-	1, // 4: limen.authz.v1.Authz.Authorize:input_type -> limen.authz.v1.AuthorizeRequest
-	2, // 5: limen.authz.v1.Authz.Authorize:output_type -> limen.authz.v1.AuthorizeResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	3, // 4: limen.authz.v1.VerifySignatureRequest.headers:type_name -> limen.authz.v1.ContextValue
+	1, // 5: limen.authz.v1.Authz.Authorize:input_type -> limen.authz.v1.AuthorizeRequest
+	4, // 6: limen.authz.v1.Authz.VerifySignature:input_type -> limen.authz.v1.VerifySignatureRequest
+	2, // 7: limen.authz.v1.Authz.Authorize:output_type -> limen.authz.v1.AuthorizeResponse
+	5, // 8: limen.authz.v1.Authz.VerifySignature:output_type -> limen.authz.v1.VerifySignatureResponse
+	7, // [7:9] is the sub-list for method output_type
+	5, // [5:7] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_authz_v1_authz_proto_init() }
@@ -481,7 +666,7 @@ func file_authz_v1_authz_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_authz_v1_authz_proto_rawDesc), len(file_authz_v1_authz_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

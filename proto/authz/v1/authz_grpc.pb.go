@@ -21,7 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Authz_Authorize_FullMethodName = "/limen.authz.v1.Authz/Authorize"
+	Authz_Authorize_FullMethodName       = "/limen.authz.v1.Authz/Authorize"
+	Authz_VerifySignature_FullMethodName = "/limen.authz.v1.Authz/VerifySignature"
 )
 
 // AuthzClient is the client API for Authz service.
@@ -30,6 +31,8 @@ const (
 type AuthzClient interface {
 	// Authorize decides whether an authorizer lets a request pass. Denied is an answer, not an error.
 	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error)
+	// VerifySignature proves who signed a request. Refused is an answer, not an error.
+	VerifySignature(ctx context.Context, in *VerifySignatureRequest, opts ...grpc.CallOption) (*VerifySignatureResponse, error)
 }
 
 type authzClient struct {
@@ -50,12 +53,24 @@ func (c *authzClient) Authorize(ctx context.Context, in *AuthorizeRequest, opts 
 	return out, nil
 }
 
+func (c *authzClient) VerifySignature(ctx context.Context, in *VerifySignatureRequest, opts ...grpc.CallOption) (*VerifySignatureResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifySignatureResponse)
+	err := c.cc.Invoke(ctx, Authz_VerifySignature_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuthzServer is the server API for Authz service.
 // All implementations must embed UnimplementedAuthzServer
 // for forward compatibility.
 type AuthzServer interface {
 	// Authorize decides whether an authorizer lets a request pass. Denied is an answer, not an error.
 	Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error)
+	// VerifySignature proves who signed a request. Refused is an answer, not an error.
+	VerifySignature(context.Context, *VerifySignatureRequest) (*VerifySignatureResponse, error)
 	mustEmbedUnimplementedAuthzServer()
 }
 
@@ -68,6 +83,9 @@ type UnimplementedAuthzServer struct{}
 
 func (UnimplementedAuthzServer) Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Authorize not implemented")
+}
+func (UnimplementedAuthzServer) VerifySignature(context.Context, *VerifySignatureRequest) (*VerifySignatureResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifySignature not implemented")
 }
 func (UnimplementedAuthzServer) mustEmbedUnimplementedAuthzServer() {}
 func (UnimplementedAuthzServer) testEmbeddedByValue()               {}
@@ -108,6 +126,24 @@ func _Authz_Authorize_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Authz_VerifySignature_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifySignatureRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthzServer).VerifySignature(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Authz_VerifySignature_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthzServer).VerifySignature(ctx, req.(*VerifySignatureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Authz_ServiceDesc is the grpc.ServiceDesc for Authz service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -118,6 +154,10 @@ var Authz_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Authorize",
 			Handler:    _Authz_Authorize_Handler,
+		},
+		{
+			MethodName: "VerifySignature",
+			Handler:    _Authz_VerifySignature_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -9,6 +9,7 @@
 package edgev1
 
 import (
+	v1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -139,11 +140,731 @@ func (x *ExplainResponse) GetUnknownApi() string {
 	return ""
 }
 
+type InvokeRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// Where the connection belongs, and the session that connect gave; all empty for connect.
+	ApiId   string `protobuf:"bytes,2,opt,name=api_id,json=apiId,proto3" json:"api_id,omitempty"`
+	Stage   string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
+	Session []byte `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
+	// Types that are valid to be assigned to Event:
+	//
+	//	*InvokeRequest_Connect
+	//	*InvokeRequest_Message
+	//	*InvokeRequest_Disconnect
+	Event         isInvokeRequest_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvokeRequest) Reset() {
+	*x = InvokeRequest{}
+	mi := &file_edge_v1_edge_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvokeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvokeRequest) ProtoMessage() {}
+
+func (x *InvokeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvokeRequest.ProtoReflect.Descriptor instead.
+func (*InvokeRequest) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *InvokeRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *InvokeRequest) GetApiId() string {
+	if x != nil {
+		return x.ApiId
+	}
+	return ""
+}
+
+func (x *InvokeRequest) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *InvokeRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *InvokeRequest) GetEvent() isInvokeRequest_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *InvokeRequest) GetConnect() *Connect {
+	if x != nil {
+		if x, ok := x.Event.(*InvokeRequest_Connect); ok {
+			return x.Connect
+		}
+	}
+	return nil
+}
+
+func (x *InvokeRequest) GetMessage() *Message {
+	if x != nil {
+		if x, ok := x.Event.(*InvokeRequest_Message); ok {
+			return x.Message
+		}
+	}
+	return nil
+}
+
+func (x *InvokeRequest) GetDisconnect() *Disconnect {
+	if x != nil {
+		if x, ok := x.Event.(*InvokeRequest_Disconnect); ok {
+			return x.Disconnect
+		}
+	}
+	return nil
+}
+
+type isInvokeRequest_Event interface {
+	isInvokeRequest_Event()
+}
+
+type InvokeRequest_Connect struct {
+	Connect *Connect `protobuf:"bytes,5,opt,name=connect,proto3,oneof"`
+}
+
+type InvokeRequest_Message struct {
+	Message *Message `protobuf:"bytes,6,opt,name=message,proto3,oneof"`
+}
+
+type InvokeRequest_Disconnect struct {
+	Disconnect *Disconnect `protobuf:"bytes,7,opt,name=disconnect,proto3,oneof"`
+}
+
+func (*InvokeRequest_Connect) isInvokeRequest_Event() {}
+
+func (*InvokeRequest_Message) isInvokeRequest_Event() {}
+
+func (*InvokeRequest_Disconnect) isInvokeRequest_Event() {}
+
+// Connect holds the facts of a handshake that reached a wsconn node without an edge before it.
+type Connect struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Host  string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	// Path and query as on the wire.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// In order and spelling of the wire.
+	Headers []*Header `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty"`
+	// Address and port of the peer.
+	Remote        string `protobuf:"bytes,4,opt,name=remote,proto3" json:"remote,omitempty"`
+	LocalPort     uint32 `protobuf:"varint,5,opt,name=local_port,json=localPort,proto3" json:"local_port,omitempty"`
+	Tls           bool   `protobuf:"varint,6,opt,name=tls,proto3" json:"tls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Connect) Reset() {
+	*x = Connect{}
+	mi := &file_edge_v1_edge_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Connect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Connect) ProtoMessage() {}
+
+func (x *Connect) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Connect.ProtoReflect.Descriptor instead.
+func (*Connect) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Connect) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Connect) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Connect) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *Connect) GetRemote() string {
+	if x != nil {
+		return x.Remote
+	}
+	return ""
+}
+
+func (x *Connect) GetLocalPort() uint32 {
+	if x != nil {
+		return x.LocalPort
+	}
+	return 0
+}
+
+func (x *Connect) GetTls() bool {
+	if x != nil {
+		return x.Tls
+	}
+	return false
+}
+
+type Header struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Header) Reset() {
+	*x = Header{}
+	mi := &file_edge_v1_edge_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Header) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Header) ProtoMessage() {}
+
+func (x *Header) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Header.ProtoReflect.Descriptor instead.
+func (*Header) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Header) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Header) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+type Message struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Message) Reset() {
+	*x = Message{}
+	mi := &file_edge_v1_edge_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Message) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Message) ProtoMessage() {}
+
+func (x *Message) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Message.ProtoReflect.Descriptor instead.
+func (*Message) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Message) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type Disconnect struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Disconnect) Reset() {
+	*x = Disconnect{}
+	mi := &file_edge_v1_edge_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Disconnect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Disconnect) ProtoMessage() {}
+
+func (x *Disconnect) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Disconnect.ProtoReflect.Descriptor instead.
+func (*Disconnect) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Disconnect) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *Disconnect) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type InvokeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*InvokeResponse_Connected
+	//	*InvokeResponse_Refused
+	//	*InvokeResponse_Reply
+	//	*InvokeResponse_Withdrawn
+	Outcome       isInvokeResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvokeResponse) Reset() {
+	*x = InvokeResponse{}
+	mi := &file_edge_v1_edge_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvokeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvokeResponse) ProtoMessage() {}
+
+func (x *InvokeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvokeResponse.ProtoReflect.Descriptor instead.
+func (*InvokeResponse) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *InvokeResponse) GetOutcome() isInvokeResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *InvokeResponse) GetConnected() *v1.Handoff {
+	if x != nil {
+		if x, ok := x.Outcome.(*InvokeResponse_Connected); ok {
+			return x.Connected
+		}
+	}
+	return nil
+}
+
+func (x *InvokeResponse) GetRefused() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*InvokeResponse_Refused); ok {
+			return x.Refused
+		}
+	}
+	return nil
+}
+
+func (x *InvokeResponse) GetReply() []byte {
+	if x != nil {
+		if x, ok := x.Outcome.(*InvokeResponse_Reply); ok {
+			return x.Reply
+		}
+	}
+	return nil
+}
+
+func (x *InvokeResponse) GetWithdrawn() *Withdrawn {
+	if x != nil {
+		if x, ok := x.Outcome.(*InvokeResponse_Withdrawn); ok {
+			return x.Withdrawn
+		}
+	}
+	return nil
+}
+
+type isInvokeResponse_Outcome interface {
+	isInvokeResponse_Outcome()
+}
+
+type InvokeResponse_Connected struct {
+	// Connect: the 101 may go out.
+	Connected *v1.Handoff `protobuf:"bytes,1,opt,name=connected,proto3,oneof"`
+}
+
+type InvokeResponse_Refused struct {
+	// Connect: the HTTP answer instead.
+	Refused *Refusal `protobuf:"bytes,2,opt,name=refused,proto3,oneof"`
+}
+
+type InvokeResponse_Reply struct {
+	// Message: a frame for the client.
+	Reply []byte `protobuf:"bytes,3,opt,name=reply,proto3,oneof"`
+}
+
+type InvokeResponse_Withdrawn struct {
+	// Message: the API or stage exists no more; the connection must end.
+	Withdrawn *Withdrawn `protobuf:"bytes,4,opt,name=withdrawn,proto3,oneof"`
+}
+
+func (*InvokeResponse_Connected) isInvokeResponse_Outcome() {}
+
+func (*InvokeResponse_Refused) isInvokeResponse_Outcome() {}
+
+func (*InvokeResponse_Reply) isInvokeResponse_Outcome() {}
+
+func (*InvokeResponse_Withdrawn) isInvokeResponse_Outcome() {}
+
+type Refusal struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Status int32                  `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
+	// Names as they are to be sent, request ids among them.
+	Headers       []*Header `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	Body          []byte    `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_edge_v1_edge_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Refusal) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Refusal) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *Refusal) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type Withdrawn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Withdrawn) Reset() {
+	*x = Withdrawn{}
+	mi := &file_edge_v1_edge_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Withdrawn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Withdrawn) ProtoMessage() {}
+
+func (x *Withdrawn) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Withdrawn.ProtoReflect.Descriptor instead.
+func (*Withdrawn) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{9}
+}
+
+// Session is what an edge keeps of a handshake for the events that follow; to everybody else it is opaque bytes.
+type Session struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	ConnectedAtUnixMilli int64                  `protobuf:"varint,1,opt,name=connected_at_unix_milli,json=connectedAtUnixMilli,proto3" json:"connected_at_unix_milli,omitempty"`
+	DomainName           string                 `protobuf:"bytes,2,opt,name=domain_name,json=domainName,proto3" json:"domain_name,omitempty"`
+	SourceIp             string                 `protobuf:"bytes,3,opt,name=source_ip,json=sourceIp,proto3" json:"source_ip,omitempty"`
+	UserAgent            string                 `protobuf:"bytes,4,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// Absent without an authorizer.
+	Authorizer    *SessionAuthorizer `protobuf:"bytes,5,opt,name=authorizer,proto3" json:"authorizer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_edge_v1_edge_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Session) GetConnectedAtUnixMilli() int64 {
+	if x != nil {
+		return x.ConnectedAtUnixMilli
+	}
+	return 0
+}
+
+func (x *Session) GetDomainName() string {
+	if x != nil {
+		return x.DomainName
+	}
+	return ""
+}
+
+func (x *Session) GetSourceIp() string {
+	if x != nil {
+		return x.SourceIp
+	}
+	return ""
+}
+
+func (x *Session) GetUserAgent() string {
+	if x != nil {
+		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *Session) GetAuthorizer() *SessionAuthorizer {
+	if x != nil {
+		return x.Authorizer
+	}
+	return nil
+}
+
+type SessionAuthorizer struct {
+	state                    protoimpl.MessageState `protogen:"open.v1"`
+	PrincipalId              string                 `protobuf:"bytes,1,opt,name=principal_id,json=principalId,proto3" json:"principal_id,omitempty"`
+	IntegrationLatencyMillis int64                  `protobuf:"varint,2,opt,name=integration_latency_millis,json=integrationLatencyMillis,proto3" json:"integration_latency_millis,omitempty"`
+	Context                  []*Header              `protobuf:"bytes,3,rep,name=context,proto3" json:"context,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *SessionAuthorizer) Reset() {
+	*x = SessionAuthorizer{}
+	mi := &file_edge_v1_edge_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionAuthorizer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionAuthorizer) ProtoMessage() {}
+
+func (x *SessionAuthorizer) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionAuthorizer.ProtoReflect.Descriptor instead.
+func (*SessionAuthorizer) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SessionAuthorizer) GetPrincipalId() string {
+	if x != nil {
+		return x.PrincipalId
+	}
+	return ""
+}
+
+func (x *SessionAuthorizer) GetIntegrationLatencyMillis() int64 {
+	if x != nil {
+		return x.IntegrationLatencyMillis
+	}
+	return 0
+}
+
+func (x *SessionAuthorizer) GetContext() []*Header {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
 var File_edge_v1_edge_proto protoreflect.FileDescriptor
 
 const file_edge_v1_edge_proto_rawDesc = "" +
 	"\n" +
-	"\x12edge/v1/edge.proto\x12\rlimen.edge.v1\"I\n" +
+	"\x12edge/v1/edge.proto\x12\rlimen.edge.v1\x1a\x16wsconn/v1/wsconn.proto\"I\n" +
 	"\x0eExplainRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x18\n" +
@@ -152,9 +873,63 @@ const file_edge_v1_edge_proto_rawDesc = "" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1f\n" +
 	"\vunknown_api\x18\x03 \x01(\tR\n" +
-	"unknownApi2P\n" +
+	"unknownApi\"\xa9\x02\n" +
+	"\rInvokeRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x15\n" +
+	"\x06api_id\x18\x02 \x01(\tR\x05apiId\x12\x14\n" +
+	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x18\n" +
+	"\asession\x18\x04 \x01(\fR\asession\x122\n" +
+	"\aconnect\x18\x05 \x01(\v2\x16.limen.edge.v1.ConnectH\x00R\aconnect\x122\n" +
+	"\amessage\x18\x06 \x01(\v2\x16.limen.edge.v1.MessageH\x00R\amessage\x12;\n" +
+	"\n" +
+	"disconnect\x18\a \x01(\v2\x19.limen.edge.v1.DisconnectH\x00R\n" +
+	"disconnectB\a\n" +
+	"\x05event\"\xaf\x01\n" +
+	"\aConnect\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12/\n" +
+	"\aheaders\x18\x03 \x03(\v2\x15.limen.edge.v1.HeaderR\aheaders\x12\x16\n" +
+	"\x06remote\x18\x04 \x01(\tR\x06remote\x12\x1d\n" +
+	"\n" +
+	"local_port\x18\x05 \x01(\rR\tlocalPort\x12\x10\n" +
+	"\x03tls\x18\x06 \x01(\bR\x03tls\"2\n" +
+	"\x06Header\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x1d\n" +
+	"\aMessage\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\"8\n" +
+	"\n" +
+	"Disconnect\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xdb\x01\n" +
+	"\x0eInvokeResponse\x128\n" +
+	"\tconnected\x18\x01 \x01(\v2\x18.limen.wsconn.v1.HandoffH\x00R\tconnected\x122\n" +
+	"\arefused\x18\x02 \x01(\v2\x16.limen.edge.v1.RefusalH\x00R\arefused\x12\x16\n" +
+	"\x05reply\x18\x03 \x01(\fH\x00R\x05reply\x128\n" +
+	"\twithdrawn\x18\x04 \x01(\v2\x18.limen.edge.v1.WithdrawnH\x00R\twithdrawnB\t\n" +
+	"\aoutcome\"f\n" +
+	"\aRefusal\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\x05R\x06status\x12/\n" +
+	"\aheaders\x18\x02 \x03(\v2\x15.limen.edge.v1.HeaderR\aheaders\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\"\v\n" +
+	"\tWithdrawn\"\xdf\x01\n" +
+	"\aSession\x125\n" +
+	"\x17connected_at_unix_milli\x18\x01 \x01(\x03R\x14connectedAtUnixMilli\x12\x1f\n" +
+	"\vdomain_name\x18\x02 \x01(\tR\n" +
+	"domainName\x12\x1b\n" +
+	"\tsource_ip\x18\x03 \x01(\tR\bsourceIp\x12\x1d\n" +
+	"\n" +
+	"user_agent\x18\x04 \x01(\tR\tuserAgent\x12@\n" +
+	"\n" +
+	"authorizer\x18\x05 \x01(\v2 .limen.edge.v1.SessionAuthorizerR\n" +
+	"authorizer\"\xa5\x01\n" +
+	"\x11SessionAuthorizer\x12!\n" +
+	"\fprincipal_id\x18\x01 \x01(\tR\vprincipalId\x12<\n" +
+	"\x1aintegration_latency_millis\x18\x02 \x01(\x03R\x18integrationLatencyMillis\x12/\n" +
+	"\acontext\x18\x03 \x03(\v2\x15.limen.edge.v1.HeaderR\acontext2\x97\x01\n" +
 	"\x04Edge\x12H\n" +
-	"\aExplain\x12\x1d.limen.edge.v1.ExplainRequest\x1a\x1e.limen.edge.v1.ExplainResponseB5Z3github.com/limen-gateway/limen/proto/edge/v1;edgev1b\x06proto3"
+	"\aExplain\x12\x1d.limen.edge.v1.ExplainRequest\x1a\x1e.limen.edge.v1.ExplainResponse\x12E\n" +
+	"\x06Invoke\x12\x1c.limen.edge.v1.InvokeRequest\x1a\x1d.limen.edge.v1.InvokeResponseB5Z3github.com/limen-gateway/limen/proto/edge/v1;edgev1b\x06proto3"
 
 var (
 	file_edge_v1_edge_proto_rawDescOnce sync.Once
@@ -168,19 +943,42 @@ func file_edge_v1_edge_proto_rawDescGZIP() []byte {
 	return file_edge_v1_edge_proto_rawDescData
 }
 
-var file_edge_v1_edge_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_edge_v1_edge_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_edge_v1_edge_proto_goTypes = []any{
-	(*ExplainRequest)(nil),  // 0: limen.edge.v1.ExplainRequest
-	(*ExplainResponse)(nil), // 1: limen.edge.v1.ExplainResponse
+	(*ExplainRequest)(nil),    // 0: limen.edge.v1.ExplainRequest
+	(*ExplainResponse)(nil),   // 1: limen.edge.v1.ExplainResponse
+	(*InvokeRequest)(nil),     // 2: limen.edge.v1.InvokeRequest
+	(*Connect)(nil),           // 3: limen.edge.v1.Connect
+	(*Header)(nil),            // 4: limen.edge.v1.Header
+	(*Message)(nil),           // 5: limen.edge.v1.Message
+	(*Disconnect)(nil),        // 6: limen.edge.v1.Disconnect
+	(*InvokeResponse)(nil),    // 7: limen.edge.v1.InvokeResponse
+	(*Refusal)(nil),           // 8: limen.edge.v1.Refusal
+	(*Withdrawn)(nil),         // 9: limen.edge.v1.Withdrawn
+	(*Session)(nil),           // 10: limen.edge.v1.Session
+	(*SessionAuthorizer)(nil), // 11: limen.edge.v1.SessionAuthorizer
+	(*v1.Handoff)(nil),        // 12: limen.wsconn.v1.Handoff
 }
 var file_edge_v1_edge_proto_depIdxs = []int32{
-	0, // 0: limen.edge.v1.Edge.Explain:input_type -> limen.edge.v1.ExplainRequest
-	1, // 1: limen.edge.v1.Edge.Explain:output_type -> limen.edge.v1.ExplainResponse
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	3,  // 0: limen.edge.v1.InvokeRequest.connect:type_name -> limen.edge.v1.Connect
+	5,  // 1: limen.edge.v1.InvokeRequest.message:type_name -> limen.edge.v1.Message
+	6,  // 2: limen.edge.v1.InvokeRequest.disconnect:type_name -> limen.edge.v1.Disconnect
+	4,  // 3: limen.edge.v1.Connect.headers:type_name -> limen.edge.v1.Header
+	12, // 4: limen.edge.v1.InvokeResponse.connected:type_name -> limen.wsconn.v1.Handoff
+	8,  // 5: limen.edge.v1.InvokeResponse.refused:type_name -> limen.edge.v1.Refusal
+	9,  // 6: limen.edge.v1.InvokeResponse.withdrawn:type_name -> limen.edge.v1.Withdrawn
+	4,  // 7: limen.edge.v1.Refusal.headers:type_name -> limen.edge.v1.Header
+	11, // 8: limen.edge.v1.Session.authorizer:type_name -> limen.edge.v1.SessionAuthorizer
+	4,  // 9: limen.edge.v1.SessionAuthorizer.context:type_name -> limen.edge.v1.Header
+	0,  // 10: limen.edge.v1.Edge.Explain:input_type -> limen.edge.v1.ExplainRequest
+	2,  // 11: limen.edge.v1.Edge.Invoke:input_type -> limen.edge.v1.InvokeRequest
+	1,  // 12: limen.edge.v1.Edge.Explain:output_type -> limen.edge.v1.ExplainResponse
+	7,  // 13: limen.edge.v1.Edge.Invoke:output_type -> limen.edge.v1.InvokeResponse
+	12, // [12:14] is the sub-list for method output_type
+	10, // [10:12] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_edge_v1_edge_proto_init() }
@@ -188,13 +986,24 @@ func file_edge_v1_edge_proto_init() {
 	if File_edge_v1_edge_proto != nil {
 		return
 	}
+	file_edge_v1_edge_proto_msgTypes[2].OneofWrappers = []any{
+		(*InvokeRequest_Connect)(nil),
+		(*InvokeRequest_Message)(nil),
+		(*InvokeRequest_Disconnect)(nil),
+	}
+	file_edge_v1_edge_proto_msgTypes[7].OneofWrappers = []any{
+		(*InvokeResponse_Connected)(nil),
+		(*InvokeResponse_Refused)(nil),
+		(*InvokeResponse_Reply)(nil),
+		(*InvokeResponse_Withdrawn)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_edge_v1_edge_proto_rawDesc), len(file_edge_v1_edge_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
