@@ -1,5 +1,7 @@
 package vtl
 
+import "strings"
+
 // The names that #foreach and block calls assign (spec/vtl.md 5.3, 5.5).
 const (
 	loopScope   = "foreach"
@@ -18,11 +20,11 @@ func (c *compiler) directive(n *node) step {
 	case "define":
 		return c.define(n)
 	case "literal":
-		if len(n.kids) == 0 {
-			c.fail(n, "#literal needs parentheses and #end")
+		if !n.block || n.kids[0].start == n.kids[0].end {
+			c.fail(n, "#literal needs parentheses, something to print and #end")
 			return nil
 		}
-		return c.text(c.literal(n.kids[0]))
+		return c.text(n.ref.literal)
 	case "evaluate":
 		return c.evaluate(n)
 	case "break", "stop":
@@ -130,7 +132,7 @@ func (c *compiler) call(n *node) step {
 		s.literal = n.ref.literal
 	}
 	kids := n.kids
-	if name[0] == '@' {
+	if strings.HasPrefix(name, "@") {
 		if !n.block {
 			return c.text("#" + name)
 		}

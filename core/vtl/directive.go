@@ -113,7 +113,7 @@ type defineStep struct {
 
 func (s *defineStep) render(r *renderer) error {
 	r.escaped = true
-	r.put(s.slot, ObjectValue(&blockValue{r: r, body: s.body, frame: r.frame}))
+	r.put(s.slot, ObjectValue(&blockValue{r: r, body: s.body, frame: r.frame, limit: maxSelfReference}))
 	if r.trace != nil {
 		r.emit(s.place, len(r.out), Event{Directive: "define", Name: s.literal})
 	}
@@ -126,14 +126,15 @@ type blockValue struct {
 	body  block
 	frame *frame
 	depth int
+	limit int // of depth
 }
 
-// maxSelfReference is how often a block may be inside itself.
+// maxSelfReference is how often the block of a #define may be inside itself.
 const maxSelfReference = 2
 
 // render prints the block in the scope of the moment; false when it is too deep in itself.
 func (b *blockValue) render(r *renderer) (bool, error) {
-	if b.depth >= maxSelfReference {
+	if b.depth >= b.limit {
 		return false, nil
 	}
 	if !r.enter() {
@@ -150,15 +151,21 @@ func (b *blockValue) render(r *renderer) (bool, error) {
 	return true, err
 }
 
-// text is the block as a string, rendered in the scope of its definition.
+// text is the block as a string, rendered in the scope of its definition. It has a buffer of its own: whoever asks may be
+// in the middle of printing into the renderer's.
 func (b *blockValue) text() (string, error) {
-	current := b.r.frame
-	b.r.frame = b.frame
-	defer func() { b.r.frame = current }()
-	return b.r.capture(func() error {
-		_, err := b.render(b.r)
-		return err
-	})
+	r := b.r
+	frame, out := r.frame, r.out
+	r.frame, r.out = b.frame, nil
+	r.captures++
+	_, err := b.render(r)
+	r.captures--
+	s := string(r.out)
+	r.frame, r.out = frame, out
+	if err == nil && !r.size(len(s)) {
+		err = r.err
+	}
+	return s, err
 }
 
 // AppendText is text for whatever prints values; its error ends the render at the next occasion.

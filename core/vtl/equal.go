@@ -1,6 +1,7 @@
 package vtl
 
 import (
+	"encoding/binary"
 	"math"
 	"math/big"
 	"reflect"
@@ -185,6 +186,41 @@ func hashCode(v Value, m *meter) int32 {
 			h += hashCode(e.key, m) ^ hashCode(e.value, m)
 		}
 		return h
+	case BigInteger:
+		return hashBig(v.ref.(*big.Int))
+	case BigDecimal:
+		return 31*hashBig(v.ref.(decimal).unscaled) + v.ref.(decimal).scale
+	case ObjectKind:
+		return hashObject(v.ref, m)
+	}
+	return 0
+}
+
+// hashBig is BigInteger's: over the magnitude in words of 32 bits, with the sign.
+func hashBig(n *big.Int) int32 {
+	h := int32(0)
+	bytes := n.Bytes()
+	for len(bytes)%4 != 0 {
+		bytes = append([]byte{0}, bytes...)
+	}
+	for ; len(bytes) > 0; bytes = bytes[4:] {
+		h = 31*h + int32(binary.BigEndian.Uint32(bytes))
+	}
+	return h * int32(n.Sign())
+}
+
+// hashObject: of a set, the sum of its elements'.
+func hashObject(o any, m *meter) int32 {
+	switch x := o.(type) {
+	case *view:
+		h := int32(0)
+		for i := 0; x.of != viewValues && i < x.m.Len(); i++ {
+			v, _ := x.at(i)
+			h += hashCode(v, m)
+		}
+		return h
+	case *entry:
+		return hashCode(x.key, m) ^ hashCode(x.value, m)
 	}
 	return 0
 }

@@ -76,6 +76,9 @@ func (w *walk) next() (Value, error) {
 		w.at++
 		return w.list.items[w.at-1], nil
 	case w.it != nil:
+		if w.it.over != nil && w.it.over.Len() != w.it.size {
+			return Value{}, errModified
+		}
 		v, _ := w.it.take()
 		return v, nil
 	}

@@ -33,7 +33,8 @@ type lexer struct {
 	inSet          bool
 	inComment      bool
 	specials       []span
-	backslashes    int // end of the run of backslashes seen last; long runs are scanned once
+	cuts           []span // what is missing from the tokens' images: comments, what is cut off references and escapes
+	backslashes    int    // end of the run of backslashes seen last; long runs are scanned once
 }
 
 func (l *lexer) push(to lexState) {
@@ -81,7 +82,11 @@ func (l *lexer) next(t *token) *Error {
 			if l.state != stateLineComment && l.state != stateBlockComment {
 				return l.errorf(l.pos, "unexpected character %q", firstRune(l.text[l.pos:]))
 			}
-			if start, more = l.comment(start, more); l.inComment {
+			begin := start
+			if start, more = l.comment(start, more); start > begin {
+				l.cuts = append(l.cuts, span{int32(begin), int32(start)})
+			}
+			if l.inComment {
 				continue // the end of the text, or "$" and "#" just before it
 			}
 			l.token(t, l.commentEnd(), start, special)
@@ -174,6 +179,7 @@ func (l *lexer) act(kind tokenKind, t *token) {
 	case tokenDot:
 		l.pos--
 		t.end--
+		t.start = t.end - 1
 		l.state = stateModifier
 	case tokenInteger:
 		if l.text[t.end-1] == '.' { // "1..3": the dots are a token of their own

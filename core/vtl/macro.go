@@ -33,7 +33,7 @@ func (s *callStep) render(r *renderer) error {
 	}
 	if s.content >= 0 {
 		r.escaped = true
-		body := ObjectValue(&blockValue{r: r, body: s.body, frame: r.frame})
+		body := ObjectValue(&blockValue{r: r, body: s.body, frame: r.frame, limit: r.limits.MacroDepth})
 		f.params = append(f.params, binding{slot: s.content, bound: true, value: body})
 	}
 	start := len(r.out)
@@ -68,7 +68,9 @@ func (s *evaluateStep) render(r *renderer) error {
 	}
 	text := v.str
 	if v.kind != String {
-		text = string(appendValue(nil, v, &r.meter))
+		if text = string(appendValue(nil, v, &r.meter)); r.err != nil {
+			return r.failAt(s.place, r.err)
+		}
 	}
 	start := len(r.out)
 	f := r.fragment(text, s.place)

@@ -169,7 +169,7 @@ func (v *view) at(i int) (Value, bool) {
 	return ObjectValue(&entry{v.m, e.key, e.value}), true
 }
 
-func (v *view) iterator() *iterator { return &iterator{next: v.at} }
+func (v *view) iterator() *iterator { return &iterator{next: v.at, over: v.m, size: v.m.Len()} }
 
 func (v *view) Property(name string) (Value, bool) {
 	if name == "empty" || name == "Empty" {

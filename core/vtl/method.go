@@ -93,7 +93,7 @@ func buildMethodTable() map[string]*methodSet {
 	add(booleanMethods, onBoolean)
 	add(characterMethods, onCharacter)
 	add(bigMethods, onBigInteger)
-	add(collectionMethods, onList, onSet, onValues)
+	add(collectionMethods, onList, onArray, onSet, onValues)
 	add(listMethods, onList)
 	add(arrayMethods, onArray)
 	add(viewMethods, onSet, onValues)
@@ -115,7 +115,7 @@ var objectMethods = []method{
 		return IntValue(int64(hashCode(self, &r.meter))), nil
 	}},
 	{"getClass", "", func(_ *renderer, self Value, _ []Value) (Value, error) {
-		return ObjectValue(class{self.className()}), nil
+		return ObjectValue(class{self.className(), receiverOf(self)}), nil
 	}},
 }
 
@@ -202,19 +202,55 @@ func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value
 	if methods == nil {
 		return Value{}, nil
 	}
+	if c, ok := v.ref.(class); ok {
+		return r.static(c, methods, args)
+	}
+	m, err := methods.choose(to, args)
+	if m == nil {
+		return Value{}, err
+	}
+	return m.call(r, v, args)
+}
+
+// choose finds the overload that takes the arguments.
+func (set *methodSet) choose(to receiver, args []Value) (*method, error) {
 	empty := false
-	candidates := methods[to]
+	candidates := set[to]
 	for i := range candidates {
 		m := &candidates[i]
 		if m.applies(args) {
-			return m.call(r, v, args)
+			return m, nil
 		}
 		empty = empty || m.params == ""
 	}
 	if empty {
-		return Value{}, errArguments
+		return nil, errArguments
 	}
-	return Value{}, nil
+	return nil, nil
+}
+
+var errNoInstance = errors.New("IllegalArgumentException: the method needs an instance")
+
+// static calls a method of a type through its class; one that needs an instance fails.
+func (r *renderer) static(c class, methods *methodSet, args []Value) (Value, error) {
+	m, err := methods.choose(c.of, args)
+	switch {
+	case m == nil || c.of == onArray:
+		return Value{}, err
+	case !m.isStatic(c.of):
+		return Value{}, errNoInstance
+	}
+	return m.call(r, Value{}, args)
+}
+
+func (m *method) isStatic(of receiver) bool {
+	switch of {
+	case onString, onBigInteger:
+		return m.name == "valueOf" || m.name == "copyValueOf" || m.name == "format" || m.name == "join"
+	case onInteger, onLong, onDouble, onBoolean, onCharacter:
+		return m.params != "" && m.name != "compareTo" && m.name != "equals"
+	}
+	return false
 }
 
 // done is the result of a method that has none: the empty string, in the stock mode too.
@@ -222,6 +258,19 @@ func done() (Value, error) { return StringValue(""), nil }
 
 // none is null, the result of a method that has found nothing.
 func none() (Value, error) { return Value{}, nil }
+
+var errCast = errors.New("ClassCastException")
+
+// comparableTo guards compareTo, which takes anything and fails when it is not of the same type.
+func comparableTo(kind Kind, v Value) error {
+	switch v.kind {
+	case kind:
+		return nil
+	case Null:
+		return errNull
+	}
+	return errCast
+}
 
 var errIndex = errors.New("index out of range")
 

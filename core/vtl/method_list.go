@@ -88,15 +88,7 @@ var listMethods = []method{
 		return IntValue(int64(indexOf(s.List(), a[0], &r.meter))), r.err
 	}},
 	{"lastIndexOf", "O", lastIndexOfItem},
-	{"subList", "II", func(r *renderer, s Value, a []Value) (Value, error) {
-		l, from, to := s.List(), a[0].Int(), a[1].Int()
-		if from < 0 || to > int64(l.Len()) || from > to {
-			return outOfRange()
-		}
-		// A copy: writing through it into the list is left out (it needs two lists that share their items).
-		r.spend(int(to - from))
-		return ListValue(&List{class: subList, items: append([]Value(nil), l.items[from:to]...)}), r.err
-	}},
+	{"subList", "II", sublist},
 	{"clear", "", func(_ *renderer, s Value, _ []Value) (Value, error) {
 		s.List().items = nil
 		return done()
@@ -116,6 +108,16 @@ var listMethods = []method{
 	}},
 }
 
+// sublist is a copy: writing through it into the list is left out, it needs lists that share their items.
+func sublist(r *renderer, s Value, a []Value) (Value, error) {
+	l, from, to := s.List(), a[0].Int(), a[1].Int()
+	if from < 0 || to > int64(l.Len()) || from > to {
+		return outOfRange()
+	}
+	r.spend(int(to - from))
+	return ListValue(&List{class: subList, items: append([]Value(nil), l.items[from:to]...)}), r.err
+}
+
 // item is an element; out of range is an error.
 func (l *List) item(i int64) (Value, error) {
 	if i < 0 || i >= int64(len(l.items)) {
@@ -127,10 +129,28 @@ func (l *List) item(i int64) (Value, error) {
 // set replaces an element and returns the former one.
 func (l *List) set(i int64, v Value) (Value, error) {
 	old, err := l.item(i)
+	if err == nil && !l.takes(v) {
+		err = errStore
+	}
 	if err == nil {
 		l.items[i] = v
 	}
 	return old, err
+}
+
+var errStore = errors.New("ArrayStoreException")
+
+// takes: an array has elements of one type.
+func (l *List) takes(v Value) bool {
+	switch l.class {
+	case array:
+		return v.kind == String || v.kind == Null
+	case charArray:
+		return v.kind == Character
+	case byteArray:
+		return false
+	}
+	return true
 }
 
 func getItem(_ *renderer, s Value, a []Value) (Value, error) { return s.List().item(a[0].Int()) }
@@ -194,22 +214,29 @@ func lastIndexOfItem(r *renderer, s Value, a []Value) (Value, error) {
 	return IntValue(-1), r.err
 }
 
-// arrayMethods are what Velocity lends a Java array.
+// arrayMethods are what Velocity lends a Java array, besides the methods of collections: a list of fixed size.
 var arrayMethods = []method{
-	{"size", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return IntValue(int64(sizeOf(s))), nil }},
-	{"isEmpty", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return BoolValue(sizeOf(s) == 0), nil }},
 	{"get", "I", getItem},
 	{"set", "IO", setItem},
-	{"contains", "O", func(r *renderer, s Value, a []Value) (Value, error) {
-		return BoolValue(indexOf(s.List(), a[0], &r.meter) >= 0), r.err
+	{"indexOf", "O", func(r *renderer, s Value, a []Value) (Value, error) {
+		return IntValue(int64(indexOf(s.List(), a[0], &r.meter))), r.err
 	}},
+	{"lastIndexOf", "O", lastIndexOfItem},
+	{"subList", "II", sublist},
+	{"listIterator", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return ObjectValue(s.List().iterator()), nil }},
+	{"add", "O", unsupported},
+	{"add", "IO", unsupported},
+	{"remove", "I", unsupported},
+	{"clear", "", unsupported},
 }
 
 var errUnsupported = errors.New("UnsupportedOperationException")
 
+func unsupported(*renderer, Value, []Value) (Value, error) { return Value{}, errUnsupported }
+
 // viewMethods are those of keySet(), values() and entrySet() that change the map.
 var viewMethods = []method{
-	{"add", "O", func(*renderer, Value, []Value) (Value, error) { return Value{}, errUnsupported }},
+	{"add", "O", unsupported},
 	{"remove", "O", func(r *renderer, s Value, a []Value) (Value, error) {
 		w := s.ref.(*view)
 		i := indexOf(w, a[0], &r.meter)

@@ -33,7 +33,7 @@ var integerMethods = append(integral32Methods, []method{
 	{"decode", "S", func(_ *renderer, _ Value, a []Value) (Value, error) { return decodeInteger(a[0], 32) }},
 	{"toString", "I", asText},
 	{"toString", "II", func(_ *renderer, _ Value, a []Value) (Value, error) { return inRadix(a[0].Int(), a[1].Int()) }},
-	{"compareTo", "i", compareThis},
+	{"compareTo", "O", compareThis},
 }...)
 
 var integral32Methods = []method{
@@ -95,7 +95,7 @@ var longMethods = []method{
 	{"hashCode", "J", func(r *renderer, _ Value, a []Value) (Value, error) {
 		return IntValue(int64(hashCode(LongValue(a[0].Int()), &r.meter))), nil
 	}},
-	{"compareTo", "j", compareThis},
+	{"compareTo", "O", compareThis},
 }
 
 // doubleMethods are java.lang.Double's.
@@ -126,11 +126,14 @@ var doubleMethods = []method{
 	{"sum", "DD", func(_ *renderer, _ Value, a []Value) (Value, error) {
 		return DoubleValue(toDouble(a[0]) + toDouble(a[1])), nil
 	}},
+	{"hashCode", "D", func(r *renderer, _ Value, a []Value) (Value, error) {
+		return IntValue(int64(hashCode(DoubleValue(toDouble(a[0])), &r.meter))), nil
+	}},
 	{"compare", "DD", func(_ *renderer, _ Value, a []Value) (Value, error) {
 		return IntValue(int64(compareDoubles(toDouble(a[0]), toDouble(a[1])))), nil
 	}},
-	{"compareTo", "d", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return IntValue(int64(compareDoubles(s.double(), a[0].double()))), notNull(a[0])
+	{"compareTo", "O", func(_ *renderer, s Value, a []Value) (Value, error) {
+		return IntValue(int64(compareDoubles(s.double(), a[0].double()))), comparableTo(Double, a[0])
 	}},
 }
 
@@ -160,6 +163,9 @@ var booleanMethods = []method{
 	{"valueOf", "Z", first},
 	{"valueOf", "S", parseBoolean},
 	{"toString", "Z", asText},
+	{"hashCode", "Z", func(r *renderer, _ Value, a []Value) (Value, error) {
+		return IntValue(int64(hashCode(a[0], &r.meter))), nil
+	}},
 	{"logicalAnd", "ZZ", func(_ *renderer, _ Value, a []Value) (Value, error) {
 		return BoolValue(a[0].Bool() && a[1].Bool()), nil
 	}},
@@ -172,8 +178,8 @@ var booleanMethods = []method{
 	{"compare", "ZZ", func(_ *renderer, _ Value, a []Value) (Value, error) {
 		return IntValue(int64(a[0].num) - int64(a[1].num)), nil
 	}},
-	{"compareTo", "z", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return IntValue(int64(s.num) - int64(a[0].num)), notNull(a[0])
+	{"compareTo", "O", func(_ *renderer, s Value, a []Value) (Value, error) {
+		return IntValue(int64(s.num) - int64(a[0].num)), comparableTo(Boolean, a[0])
 	}},
 }
 
@@ -186,7 +192,7 @@ func asText(r *renderer, _ Value, a []Value) (Value, error) {
 func asLong(_ *renderer, _ Value, a []Value) (Value, error) { return LongValue(a[0].Int()), nil }
 
 func compareThis(_ *renderer, s Value, a []Value) (Value, error) {
-	return IntValue(int64(compareInts(s.Int(), a[0].Int()))), notNull(a[0])
+	return IntValue(int64(compareInts(s.Int(), a[0].Int()))), comparableTo(s.kind, a[0])
 }
 
 func parseBoolean(_ *renderer, _ Value, a []Value) (Value, error) {
@@ -296,12 +302,20 @@ var bigMethods = []method{
 		return BigIntegerValue(new(big.Int).Abs(toBig(s))), nil
 	}},
 	{"signum", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return IntValue(int64(toBig(s).Sign())), nil }},
+	{"bitCount", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return IntValue(int64(bitCount(toBig(s)))), nil }},
 	{"bitLength", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return IntValue(int64(bitLength(toBig(s)))), nil }},
-	{"compareTo", "B", func(_ *renderer, s Value, a []Value) (Value, error) {
-		if a[0].kind == Null {
-			return Value{}, errNull
+	{"compareTo", "O", func(_ *renderer, s Value, a []Value) (Value, error) {
+		if err := comparableTo(BigInteger, a[0]); err != nil {
+			return Value{}, err
 		}
 		return IntValue(int64(toBig(s).Cmp(toBig(a[0])))), nil
+	}},
+	{"toString", "I", func(_ *renderer, s Value, a []Value) (Value, error) {
+		radix := int(a[0].Int())
+		if radix < 2 || radix > 36 {
+			radix = 10
+		}
+		return StringValue(toBig(s).Text(radix)), nil
 	}},
 	{"valueOf", "J", func(_ *renderer, _ Value, a []Value) (Value, error) {
 		return BigIntegerValue(big.NewInt(a[0].Int())), nil
@@ -314,6 +328,18 @@ func bitLength(n *big.Int) int {
 		return new(big.Int).Not(n).BitLen()
 	}
 	return n.BitLen()
+}
+
+// bitCount is Java's: of a negative number, the bits that differ from its sign.
+func bitCount(n *big.Int) int {
+	if n.Sign() < 0 {
+		n = new(big.Int).Not(n)
+	}
+	count := 0
+	for _, w := range n.Bits() {
+		count += bits.OnesCount(uint(w))
+	}
+	return count
 }
 
 func bigMath(op byte) func(*renderer, Value, []Value) (Value, error) {

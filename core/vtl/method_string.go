@@ -40,8 +40,8 @@ var stringMethods = []method{
 	{"contentEquals", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
 		return BoolValue(s.str == a[0].str), notNull(a[0])
 	}},
-	{"compareTo", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return IntValue(int64(compareUnits(units(s.str), units(a[0].str)))), notNull(a[0])
+	{"compareTo", "O", func(_ *renderer, s Value, a []Value) (Value, error) {
+		return IntValue(int64(compareUnits(units(s.str), units(a[0].str)))), comparableTo(String, a[0])
 	}},
 	{"compareToIgnoreCase", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
 		return IntValue(int64(compareFolded(s.str, a[0].str))), notNull(a[0])
@@ -221,17 +221,20 @@ func compareUnits(a, b []uint16) int {
 	return len(a) - len(b)
 }
 
-// compareFolded compares as equalsIgnoreCase and compareToIgnoreCase do, character by character.
+// compareFolded compares as equalsIgnoreCase and compareToIgnoreCase do, by code points without regard to case.
 func compareFolded(a, b string) int {
-	fold := func(c uint16) uint16 { return uint16(unicode.ToLower(unicode.ToUpper(rune(c)))) }
-	x, y := units(a), units(b)
-	for i := range min(len(x), len(y)) {
-		if f, g := fold(x[i]), fold(y[i]); f != g {
-			return int(f) - int(g)
+	for len(a) > 0 && len(b) > 0 {
+		x, n := decode(a)
+		y, k := decode(b)
+		if f, g := foldCase(x), foldCase(y); f != g {
+			return int(f - g)
 		}
+		a, b = a[n:], b[k:]
 	}
-	return len(x) - len(y)
+	return length16(a) - length16(b)
 }
+
+func foldCase(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }
 
 func replaceText(r *renderer, s Value, a []Value) (Value, error) {
 	if a[0].kind == Null || a[1].kind == Null {
@@ -303,8 +306,11 @@ func regionMatches(_ *renderer, s Value, a []Value) (Value, error) {
 		ignoreCase, a = a[0].Bool(), a[1:]
 	}
 	from, other, at, n := int(a[0].Int()), a[1].str, int(a[2].Int()), int(a[3].Int())
+	if from < 0 || at < 0 || from > length16(s.str)-n || at > length16(other)-n {
+		return BoolValue(false), notNull(a[1])
+	}
 	if n < 0 {
-		return BoolValue(from >= 0 && at >= 0), nil
+		return BoolValue(true), nil
 	}
 	x, ok1 := substring16(s.str, from, from+n)
 	y, ok2 := substring16(other, at, at+n)

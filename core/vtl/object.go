@@ -31,6 +31,8 @@ type sequence interface {
 type iterator struct {
 	next func(i int) (Value, bool) // element i; false behind the end
 	at   int
+	over *Map // of a view, with its size when the walk began
+	size int
 }
 
 func (it *iterator) hasNext() bool {
@@ -68,8 +70,11 @@ func (it *iterator) ClassName() string { return "java.util.ArrayList$Itr" }
 
 func (it *iterator) iterator() *iterator { return it }
 
-// class is what .class gives. Of reflection only the name can be reached.
-type class struct{ name string }
+// class is what .class gives. Of reflection only the name can be reached, and through it the static methods of the type.
+type class struct {
+	name string
+	of   receiver
+}
 
 func (c class) Property(name string) (Value, bool) {
 	if name == "name" || name == "Name" {

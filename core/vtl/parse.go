@@ -192,7 +192,7 @@ func (p *parser) statement() bool {
 	case tokenSet:
 		p.setStatement()
 	case tokenEscapedDirective:
-		p.textNode(p.escapedDirective(p.image(p.take())))
+		p.textNode(p.escapedDirective(p.take()))
 	case tokenDoubleEscape:
 		p.escape()
 	case tokenWord, tokenBracketedWord:
@@ -263,13 +263,15 @@ func (p *parser) comment() {
 }
 
 // escapedDirective is the text of backslashes, "#" and a word (spec/vtl.md 2.5).
-func (p *parser) escapedDirective(image string) string {
+func (p *parser) escapedDirective(t token) string {
+	image := p.image(t)
 	last := strings.LastIndexByte(image, '\\')
 	word := strings.Trim(image[last+2:], "{}")
-	if hashWord(word) != tokenWord || word == "set" || isDirective(word) || p.macros[word] {
-		return image[:last/2] + image[last+1:]
+	if hashWord(word) == tokenWord && word != "set" && !isDirective(word) && !p.macros[word] {
+		return image
 	}
-	return image
+	p.cuts = append(p.cuts, span{t.start + int32(last/2), t.start + int32(last) + 1})
+	return image[:last/2] + image[last+1:]
 }
 
 // escape is pairs of backslashes. They count single before a directive, whichever way the next token may look like one.

@@ -1,6 +1,9 @@
 package vtl
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // directiveShape is how a directive is written.
 type directiveShape uint8
@@ -74,28 +77,48 @@ func (p *parser) directive() {
 	}
 	n := p.finishDirective(t, name, from)
 	n.block = shape == shapeBlock
+	if name == "literal" {
+		n.ref = &reference{literal: p.cut(n.kids[0], nil)}
+	}
 	if p.failed == nil && name == "macro" {
 		p.declareMacro(t, n)
 	}
 }
 
 // finishDirective keeps as literal what the directive prints when it turns out to be none: its tokens, without the signs
-// between them that were no tokens.
+// between them that were no tokens, without comments, and without what is cut off references and escapes.
 func (p *parser) finishDirective(first token, name string, from int) *node {
 	n := p.node(nodeDirective, first.start, name, from)
-	if first.specialTo == p.last.specialTo {
-		return n
-	}
-	var b strings.Builder
-	at := first.start
+	var cuts []span
 	for _, s := range p.specials[first.specialTo:p.last.specialTo] {
+		cuts = append(cuts, span{s.start, s.end - 1})
+	}
+	if literal := p.cut(n, cuts); len(cuts) > 0 || len(literal) < int(n.end-n.start) {
+		n.ref = p.slab.reference()
+		n.ref.literal = literal
+	}
+	return n
+}
+
+// cut is a node's source without the cuts of the lexer and those given.
+func (p *parser) cut(n *node, cuts []span) string {
+	for i := len(p.cuts) - 1; i >= 0 && p.cuts[i].start >= n.start; i-- {
+		if p.cuts[i].end <= n.end {
+			cuts = append(cuts, p.cuts[i])
+		}
+	}
+	if len(cuts) == 0 {
+		return p.text[n.start:n.end]
+	}
+	slices.SortFunc(cuts, func(a, b span) int { return int(a.start - b.start) })
+	var b strings.Builder
+	at := n.start
+	for _, s := range cuts {
 		b.WriteString(p.text[at:max(at, s.start)])
-		at = s.end - 1
+		at = max(at, s.end)
 	}
 	b.WriteString(p.text[at:n.end])
-	n.ref = p.slab.reference()
-	n.ref.literal = b.String()
-	return n
+	return b.String()
 }
 
 // arguments are separated by white space, a comma or both. What each directive takes is checked here as far as words are
@@ -127,8 +150,6 @@ func (p *parser) checkArgument(name string, position int, word bool) {
 	case p.failed != nil:
 	case word && isDirective(name) && (name != "macro" || position != 0) && (name != "foreach" || position != 1):
 		p.fail(p.errorf(int(p.last.start), "%q cannot be an argument of #%s", p.image(p.last), name))
-	case word && p.macros[name]:
-		p.fail(p.errorf(int(p.last.start), "%q cannot be an argument of the macro #%s", p.image(p.last), name))
 	case !word && name == "macro" && position == 0:
 		p.fail(p.errorf(int(p.last.start), "the first argument of #macro is its name, without quotes"))
 	}

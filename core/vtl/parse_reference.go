@@ -110,6 +110,7 @@ func (p *parser) root(first, name token) *reference {
 	}
 	if k > 0 || dollar > 0 {
 		r.key = trimmed[1:]
+		p.cuts = append(p.cuts, span{first.start, first.end - int32(len(trimmed))})
 	}
 	if dollar < 0 {
 		r.runt, r.root = true, image

@@ -60,6 +60,9 @@ func (e *refExpr) value(r *renderer) (Value, error) {
 
 func (e *refExpr) truth(r *renderer) (bool, error) {
 	v, err := e.value(r)
+	if b, ok := v.ref.(*blockValue); ok && err == nil {
+		_, err = b.text() // Velocity asks for its text, and so renders it
+	}
 	return v.kind != Null && (v.kind != Boolean || v.num == 1), err
 }
 
@@ -120,7 +123,7 @@ func (r *renderer) printedAt(e *refExpr, start int, v Value) error {
 func (e *refExpr) nullText(r *renderer) string {
 	if r.frame != nil && r.symbols.param[e.slot] && e.ref.literal == "$"+e.ref.root {
 		for f := r.frame; f != nil; f = f.parent {
-			if b := f.find(e.slot); b != nil {
+			if b := f.find(e.slot); b != nil && b.literal != "" {
 				return b.literal
 			}
 		}
@@ -177,7 +180,10 @@ func (r *renderer) follow(v Value, l *link) (Value, error) {
 // property is .name (spec/vtl.md 6.1).
 func property(v Value, name string) Value {
 	if name == "class" || name == "Class" {
-		return ObjectValue(class{v.className()})
+		if _, ok := v.ref.(class); ok {
+			return Value{}
+		}
+		return ObjectValue(class{v.className(), receiverOf(v)})
 	}
 	switch v.kind {
 	case MapKind:
@@ -193,8 +199,8 @@ func property(v Value, name string) Value {
 			return ListValue(bytesOf(v.str))
 		}
 	case ListKind:
-		if name == "empty" || name == "Empty" {
-			return BoolValue(v.ref.(*List).Len() == 0)
+		if l := v.ref.(*List); (name == "empty" || name == "Empty") && !l.class.isArray() {
+			return BoolValue(l.Len() == 0)
 		}
 	case Double:
 		switch name {
@@ -223,6 +229,8 @@ func (r *renderer) fromEnd(v, i Value) (Value, error) {
 		n = x.Len()
 	case *view:
 		n = x.m.Len()
+	case *loop:
+		n = x.store().Len()
 	default:
 		return i, errNoSize
 	}
@@ -243,6 +251,8 @@ func (r *renderer) index(v, i Value) (Value, error) {
 			return Value{}, nil
 		}
 		return x.item(int64(i.num))
+	case class:
+		return r.static(x, methodTable["get"], []Value{i})
 	case Object:
 		found, _, err := x.Call("get", []Value{i})
 		return found, err

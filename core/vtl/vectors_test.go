@@ -50,7 +50,7 @@ func (x *vector) check() string {
 		return ""
 	case err != nil:
 		return fmt.Sprintf("got the error %v, want %q", err, *x.Output)
-	case string(out) != *x.Output:
+	case string(out) != string(mend([]byte(*x.Output))):
 		return fmt.Sprintf("got %q, want %q", out, *x.Output)
 	}
 	return x.checkOverrides(variables[2].Value.Map())

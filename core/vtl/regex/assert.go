@@ -42,8 +42,9 @@ func (m *Matcher) startsTerminator(pos int, unix bool) bool {
 	return isTerminator(r) && !(r == '\n' && pos > 0 && m.text[pos-1] == '\r')
 }
 
+// boundary: what is a word here is not ASCII, unlike \\w (Java before 19).
 func (m *Matcher) boundary(pos int, unicodeClass bool) bool {
-	test := isWord
+	test := isLetterOrDigit
 	if unicodeClass {
 		test = isUnicodeWord
 	}

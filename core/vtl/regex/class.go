@@ -97,6 +97,10 @@ func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 
 func isWord(r rune) bool { return isLetter(r) || isDigit(r) || r == '_' }
 
+func isLetterOrDigit(r rune) bool {
+	return r == '_' || unicode.IsLetter(r) || unicode.Is(unicode.Nd, r)
+}
+
 func isUnicodeWord(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsMark(r) || unicode.Is(unicode.Nd, r) || unicode.Is(unicode.Pc, r) || r == 0x200C || r == 0x200D
 }
