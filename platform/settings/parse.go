@@ -181,11 +181,7 @@ func (y *yamlReader) readStruct(name string, n *yaml.Node, v reflect.Value) {
 		return
 	}
 	fields := map[string]reflect.Value{}
-	for i := range v.NumField() {
-		if sf := v.Type().Field(i); sf.IsExported() && sf.Tag.Get("yaml") != "-" {
-			fields[nameOf(sf)] = v.Field(i)
-		}
-	}
+	members(v, fields)
 	y.pairs(name, n, func(full string, key, value *yaml.Node) {
 		f, ok := fields[key.Value]
 		if !ok {
@@ -194,6 +190,19 @@ func (y *yamlReader) readStruct(name string, n *yaml.Node, v reflect.Value) {
 		}
 		y.read(full, value, f)
 	})
+}
+
+// members finds the fields of a struct by their names, those of inlined structs among them.
+func members(v reflect.Value, fields map[string]reflect.Value) {
+	for i := range v.NumField() {
+		switch sf := v.Type().Field(i); {
+		case !sf.IsExported() || sf.Tag.Get("yaml") == "-":
+		case inlined(sf):
+			members(v.Field(i), fields)
+		default:
+			fields[nameOf(sf)] = v.Field(i)
+		}
+	}
 }
 
 func (y *yamlReader) readMap(name string, n *yaml.Node, v reflect.Value) {

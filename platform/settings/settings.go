@@ -130,6 +130,10 @@ func leaves(prefix string, v reflect.Value) []field {
 			continue
 		}
 		name := prefix + nameOf(sf)
+		if inlined(sf) {
+			out = append(out, leaves(prefix, v.Field(i))...)
+			continue
+		}
 		if isGroup(sf.Type) {
 			out = append(out, leaves(name+".", v.Field(i))...)
 			continue
@@ -144,6 +148,12 @@ func nameOf(sf reflect.StructField) string {
 		return n
 	}
 	return strings.ToLower(sf.Name)
+}
+
+// inlined reports whether an embedded struct's settings are named as those of the struct around it.
+func inlined(sf reflect.StructField) bool {
+	_, options, _ := strings.Cut(sf.Tag.Get("yaml"), ",")
+	return sf.Anonymous && options == "inline" && isGroup(sf.Type)
 }
 
 // isGroup reports whether a field of this type holds settings of its own rather than one value.
@@ -197,7 +207,8 @@ func (l *Loaded) check(prefix string, v reflect.Value) []error {
 	var problems []error
 	for i := range v.NumField() {
 		sf := v.Type().Field(i)
-		if sf.IsExported() && sf.Tag.Get("yaml") != "-" && isGroup(sf.Type) {
+		// The Check of an inlined struct is promoted to the one around it.
+		if sf.IsExported() && sf.Tag.Get("yaml") != "-" && isGroup(sf.Type) && !inlined(sf) {
 			problems = append(problems, l.check(prefix+nameOf(sf)+".", v.Field(i))...)
 		}
 	}

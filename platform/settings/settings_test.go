@@ -196,3 +196,41 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got[1], want)
 	}
 }
+
+// Inner is embedded by configurations of TestInlinedSettings.
+type Inner struct {
+	Dir  string   `yaml:"dir" default:"."`
+	List []string `yaml:"list"`
+}
+
+func (i *Inner) Check() error {
+	if i.Dir == "bad" {
+		return Refuse("dir", "must not be bad")
+	}
+	return nil
+}
+
+func TestInlinedSettings(t *testing.T) {
+	type group struct {
+		Inner  `yaml:",inline"`
+		Listen string `yaml:"listen"`
+	}
+	type config struct {
+		Group group `yaml:"group"`
+	}
+	file := filepath.Join(t.TempDir(), "limen.yaml")
+	if err := os.WriteFile(file, []byte("group:\n  listen: here\n  list: [a, b]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var c config
+	if _, err := Load(&c, Sources{File: file, Environ: []string{"LIMEN_GROUP_DIR=there"}}); err != nil {
+		t.Fatal(err)
+	}
+	if c.Group.Listen != "here" || c.Group.Dir != "there" || len(c.Group.List) != 2 {
+		t.Errorf("%+v", c)
+	}
+	_, err := Load(&c, Sources{Environ: []string{"LIMEN_GROUP_DIR=bad"}})
+	if want := "environment LIMEN_GROUP_DIR: group.dir must not be bad"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
