@@ -61,6 +61,15 @@ const (
 	AuthorizerUnauthorized
 	AuthorizerDenied
 	AuthorizerBroken
+
+	CacheHit
+	CacheMiss
+	CacheShared
+	CacheBypassed
+	CacheControlIgnored
+	CacheControlRefused
+	CacheStored
+	CacheNotStored
 )
 
 type sentence struct {
@@ -125,6 +134,15 @@ var sentences = [...]sentence{
 	AuthorizerUnauthorized: {"Authorizer {1} answered Unauthorized.", true},
 	AuthorizerDenied:       {"Authorizer {1} denies: {2}.", true},
 	AuthorizerBroken:       {"Authorizer {1} is broken: {2}.", true},
+
+	CacheHit:            {text: "answered from the cache with status {n}"},
+	CacheMiss:           {text: "not in the cache"},
+	CacheShared:         {text: "answered with status {n}, as another request for the same key that was on its way"},
+	CacheBypassed:       {text: "the cache was passed by: {1}"},
+	CacheControlIgnored: {text: "Cache-Control: max-age=0 was ignored, as {1} demands: the caller may not invalidate the cache"},
+	CacheControlRefused: {"Cache-Control: max-age=0 is refused, as {1} demands: the caller may not invalidate the cache.", true},
+	CacheStored:         {text: "the answer is kept for {n} s"},
+	CacheNotStored:      {text: "the answer is not kept: {1}"},
 }
 
 // IsCause reports whether the code explains a failure.

@@ -42,7 +42,6 @@ var plannedOfMethod = []planned[*apigatewayv1.Method]{
 	{"Integration.type AWS", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetType() == "AWS" }), "calls fail with 500"},
 	{"Integration.connectionType VPC_LINK", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetConnectionType() == "VPC_LINK" }), "calls fail with 500"},
 	{"Integration.credentials", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetCredentials() != "" }), "no role is assumed"},
-	{"Integration.cacheKeyParameters", ofIntegration(func(i *apigatewayv1.Integration) bool { return len(i.CacheKeyParameters.GetItems()) > 0 }), "nothing is cached"},
 	{"Integration.responseTransferMode STREAM", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetResponseTransferMode() == "STREAM" }), "responses are buffered"},
 	{"Integration.tlsConfig", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetTlsConfig().GetInsecureSkipVerification() }), "certificates are verified"},
 }
@@ -52,9 +51,8 @@ func ofIntegration(uses func(*apigatewayv1.Integration) bool) func(*apigatewayv1
 }
 
 var plannedOfStage = []planned[*apigatewayv1.Stage]{
-	{"Stage.cacheClusterEnabled", func(s *apigatewayv1.Stage) bool { return s.GetCacheClusterEnabled() }, "nothing is cached"},
 	{"Stage.canarySettings", func(s *apigatewayv1.Stage) bool { return s.CanarySettings != nil }, "all traffic goes to the stage's deployment"},
-	{"Stage.methodSettings", func(s *apigatewayv1.Stage) bool { return len(s.MethodSettings.GetEntries()) > 0 }, "throttling, caching, logging and metrics settings have no effect"},
+	{"Stage.methodSettings", func(s *apigatewayv1.Stage) bool { return len(s.MethodSettings.GetEntries()) > 0 }, "throttling, logging and metrics settings have no effect"},
 	{"Stage.accessLogSettings", func(s *apigatewayv1.Stage) bool { return s.AccessLogSettings != nil }, "access logs keep limen's own form"},
 	{"Stage.tracingEnabled", func(s *apigatewayv1.Stage) bool { return s.GetTracingEnabled() }, "only sampled callers are traced"},
 	{"Stage.clientCertificateId", func(s *apigatewayv1.Stage) bool { return s.GetClientCertificateId() != "" }, "no certificate is presented to backends"},

@@ -72,6 +72,9 @@ type Exchange struct {
 	Authorizer *event.Authorizer
 	UsageKey   string
 
+	// Cached is what the response cache did for this request.
+	Cached Cached
+
 	// Backend is what the integration answered, before it is mapped.
 	Backend Backend
 
@@ -120,6 +123,7 @@ func (x *Exchange) reset() {
 	x.RequestID, x.ExtendedID, x.Trace = "", "", Trace{}
 	x.Scope, x.Method, x.Payload = nil, nil, nil
 	x.Authorizer, x.UsageKey = nil, ""
+	x.Cached = CachePassedBy
 	x.Target, x.EventPath, x.DomainName = routing.Target{}, "", ""
 	x.Match.Params = nil
 	x.query, x.queryParsed = emptied(x.query), false

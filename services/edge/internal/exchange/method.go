@@ -27,6 +27,8 @@ type Scope struct {
 	// AuthorizerEpoch counts the flushes of authorizer results.
 	AuthorizerEpoch  int64
 	GatewayResponses *gatewayresponse.Set
+	// Caching is nil for stages that cache nothing.
+	Caching *Caching
 }
 
 // Method is the compiled form of one method of one resource. It is immutable.
@@ -109,6 +111,9 @@ type Integration struct {
 	Timeout         time.Duration
 	InsecureTLS     bool
 	Responses       []IntegrationResponse // by status code
+
+	// CacheKey is nil where nothing is ever cached.
+	CacheKey *CacheKey
 
 	// Forbidden is a header whose mapping makes every call fail (spec/rest.md 4.4); "" when there is none.
 	Forbidden string

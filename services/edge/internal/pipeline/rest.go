@@ -19,6 +19,8 @@ import (
 type Services struct {
 	Caller *integration.Caller
 	Authz  authzv1.AuthzClient
+	// Cache is nil without a response cache; then every request is a miss.
+	Cache *Cache
 }
 
 // Method is what Compile looks at.
@@ -36,10 +38,14 @@ type step struct {
 	phase  func(Method, *Services) exchange.Phase
 }
 
-// rest is the order of REST APIs, steps 0.7 to 0.15 of spec/rest.md section 0.
+// rest is the order of REST APIs before the integration, steps 0.7 to 0.11 of spec/rest.md section 0.
 var rest = []step{
 	{func(m Method) bool { return m.Unserved != "" }, refuse},
 	{func(m Method) bool { return served(m) && m.Authorizer != nil }, authorize},
+}
+
+// backend goes on from there, steps 0.13 to 0.15: what a kept answer of the response cache, step 0.12, spares.
+var backend = []step{
 	{served, requestBody},
 	{served, call},
 	{func(m Method) bool { return served(m) && !isProxy(m) }, integrationResponse},
@@ -53,8 +59,16 @@ func isProxy(m Method) bool {
 
 // REST compiles the phases of a method of a REST API.
 func REST(m Method, v *Services) []exchange.Phase {
+	before, behind := compile(rest, m, v), compile(backend, m, v)
+	if v.Cache == nil || !served(m) {
+		return append(before, behind...)
+	}
+	return append(before, cached(m, v, behind))
+}
+
+func compile(steps []step, m Method, v *Services) []exchange.Phase {
 	var out []exchange.Phase
-	for _, s := range rest {
+	for _, s := range steps {
 		if s.needed(m) {
 			out = append(out, s.phase(m, v))
 		}

@@ -27,6 +27,7 @@ func scopeOf(m *snapshotv1.Stage, c *content) *exchange.Scope {
 	s.Stage, s.DeploymentID, s.Hash = m.GetStage().GetStageName(), m.GetStage().GetDeploymentId(), m.GetDeploymentHash()
 	s.StageVariables = m.GetStage().GetVariables().GetEntries()
 	s.AuthorizerEpoch = m.GetAuthorizerEpoch()
+	s.Caching = compileCaching(m, c.methods)
 	return &s
 }
 
@@ -138,6 +139,7 @@ func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method
 		if out.Integration, err = compileIntegration(m.GetMethodIntegration(), out.Responses); err != nil {
 			return nil, err
 		}
+		out.Integration.CacheKey = compileCacheKey(m.GetMethodIntegration(), r.GetId(), out.Integration.Parameters)
 	}
 	out.Phases = pipeline.REST(pipeline.Method{Integration: out.Integration, Authorizer: authorizer, Unserved: unserved}, services)
 	return out, nil

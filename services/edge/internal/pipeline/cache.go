@@ -1,0 +1,138 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	cachev1 "github.com/limen-gateway/limen/proto/cache/v1"
+)
+
+const (
+	// cacheTimeout bounds what a request loses to a cache that does not answer.
+	cacheTimeout = 50 * time.Millisecond
+	// After cacheFailures in a row the cache is left alone, but for one question each cacheRetrial.
+	cacheFailures = 3
+	cacheRetrial  = time.Second
+)
+
+// Cache is the edge's side of the response cache: it asks with a deadline of its own, and knows which keys are being
+// answered, so that the backend is called once for each. It is safe for concurrent use.
+type Cache struct {
+	client   cachev1.CacheClient
+	failures atomic.Int32
+	retry    atomic.Int64 // when a silent cache is asked again, nanoseconds since 1970
+	ended    atomic.Uint64
+
+	mu      sync.Mutex // guards flights
+	flights map[flightKey]*flight
+}
+
+// flightKey names an answer on this edge. A stage whose settings change has a new scope.
+type flightKey struct {
+	scope *cachev1.Scope
+	key   [sha256.Size]byte
+}
+
+// flight is an answer that is being made.
+type flight struct {
+	landed chan struct{}
+	once   sync.Once
+	entry  *cachev1.Entry // nil when there is nothing to share; valid once landed is closed
+}
+
+// NewCache makes the side of an edge; nil without a client, and nothing is cached then.
+func NewCache(client cachev1.CacheClient) *Cache {
+	if client == nil {
+		return nil
+	}
+	return &Cache{client: client, flights: map[flightKey]*flight{}}
+}
+
+// land gives the answer to those who wait; only the first call counts.
+func (f *flight) land(e *cachev1.Entry) {
+	f.once.Do(func() {
+		f.entry = e
+		close(f.landed)
+	})
+}
+
+// answer is the shared one; nil when there is none yet.
+func (f *flight) answer() *cachev1.Entry {
+	select {
+	case <-f.landed:
+		return f.entry
+	default:
+		return nil
+	}
+}
+
+// join finds the flight for a key, or starts one that the caller leads and must end.
+func (c *Cache) join(k flightKey) (f *flight, leads bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f = c.flights[k]; f != nil {
+		return f, false
+	}
+	f = &flight{landed: make(chan struct{})}
+	c.flights[k] = f
+	return f, true
+}
+
+// end takes a flight away. The counter moves first: who finds no flight any more must see that one ended.
+func (c *Cache) end(k flightKey, f *flight) {
+	f.land(nil)
+	c.ended.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.flights, k)
+}
+
+var errSilent = errors.New("the cache did not answer a moment ago")
+
+// get asks for an entry; nil without error is a miss.
+func (c *Cache) get(ctx context.Context, scope *cachev1.Scope, key []byte) (*cachev1.Entry, error) {
+	var out *cachev1.GetResponse
+	err := c.ask(ctx, func(ctx context.Context) (err error) {
+		out, err = c.client.Get(ctx, &cachev1.GetRequest{Scope: scope, Key: key})
+		return err
+	})
+	return out.GetEntry(), err
+}
+
+func (c *Cache) put(ctx context.Context, scope *cachev1.Scope, key []byte, e *cachev1.Entry, ttl time.Duration) error {
+	// The client may be gone; the answer is still good for others.
+	return c.ask(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		_, err := c.client.Put(ctx, &cachev1.PutRequest{Scope: scope, Key: key, Entry: e, TtlSeconds: int64(ttl / time.Second)})
+		return err
+	})
+}
+
+// ask bounds one question. A cache that failed several times in a row is asked once a second until it answers.
+func (c *Cache) ask(ctx context.Context, question func(context.Context) error) error {
+	if c.failures.Load() >= cacheFailures {
+		now, retry := time.Now().UnixNano(), c.retry.Load()
+		if now < retry || !c.retry.CompareAndSwap(retry, now+int64(cacheRetrial)) {
+			return errSilent
+		}
+	}
+	bounded, cancel := context.WithTimeout(ctx, cacheTimeout)
+	defer cancel()
+	err := question(bounded)
+	switch {
+	case err == nil:
+		if c.failures.Load() != 0 {
+			c.failures.Store(0)
+		}
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err() // the asker went away; that says nothing of the cache
+	}
+	c.retry.Store(time.Now().Add(cacheRetrial).UnixNano())
+	c.failures.Add(1)
+	return fmt.Errorf("the cache did not answer: %w", err)
+}
