@@ -25,6 +25,7 @@ import (
 	"github.com/limen-gateway/limen/platform/seal"
 	"github.com/limen-gateway/limen/platform/snapshots"
 	authzv1 "github.com/limen-gateway/limen/proto/authz/v1"
+	cachev1 "github.com/limen-gateway/limen/proto/cache/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
@@ -75,6 +76,8 @@ type Deps struct {
 	Functions Invoker
 	// Authz answers for authorizers.
 	Authz authzv1.AuthzClient
+	// Cache keeps answers of methods that are cached; without it every request is a miss.
+	Cache cachev1.CacheClient
 	// Fallback takes requests that name no API: the other faces of a process with one port.
 	Fallback http.Handler
 	// BackendRoots verify backends' certificates; nil means the system's.
@@ -114,7 +117,7 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes)}
 	s.plans = plan.New(plan.Config{
-		Services: &pipeline.Services{Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz},
+		Services: &pipeline.Services{Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: pipeline.NewCache(deps.Cache)},
 		Suffixes: config.Suffixes, Logger: deps.Log,
 	})
 	var err error
