@@ -225,11 +225,15 @@ func (s *Store) writeTree(ctx context.Context, scope Scope, tree *Tree, flip fun
 	}
 	tx.guardExists(marker(api, generation))
 	rev, ok, err := tx.commit()
-	if err == nil && !ok {
-		err = ErrOvertaken
-	}
-	if err != nil {
+	switch {
+	case err == nil && !ok:
 		s.drop(prefix, lease.ID)
+		return 0, ErrOvertaken
+	case errors.Is(err, ErrTooLarge):
+		s.drop(prefix, lease.ID)
+		return 0, err
+	case err != nil:
+		// The flip may have happened, and its answer was lost: only Collect, which looks at the head, may judge.
 		return 0, err
 	}
 	_, _ = s.client.Revoke(context.WithoutCancel(ctx), lease.ID)
