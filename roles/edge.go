@@ -77,6 +77,7 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	service, err := edge.New(edge.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
 		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
+		AccessJSON: h.config.Telemetry.LogFormat == "json",
 	}, edge.Deps{
 		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Fallback: fallback, Sockets: sockets,
 		Log: h.telemetry.Log, AccessLog: accessLog(h), Meter: h.telemetry.Meters.Meter("limen/edge"),

@@ -3,9 +3,11 @@ package roles
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/limen-gateway/limen/services/edge"
@@ -59,10 +61,10 @@ func (f *front) Run(ctx context.Context) error {
 	return <-done
 }
 
-// accessLog is where an edge writes one line for each request; a logger that writes nothing when it is switched off.
-func accessLog(h *house) *slog.Logger {
-	if h.config.Edge.AccessLog {
-		return h.telemetry.Log
+// accessLog is where an edge writes one line for each request, among the other logs; nil when it writes none.
+func accessLog(h *house) io.Writer {
+	if h.config.Edge.AccessLog && h.telemetry.Log.Enabled(context.Background(), slog.LevelInfo) {
+		return os.Stderr
 	}
-	return slog.New(slog.DiscardHandler)
+	return nil
 }

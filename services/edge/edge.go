@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,6 +55,8 @@ type Config struct {
 	Dir string
 	// AdvertiseAddress is where this edge answers gRPC.
 	AdvertiseAddress string
+	// AccessJSON writes access lines as JSON, else they are key=value text.
+	AccessJSON bool
 }
 
 // Socket is a listening socket that is open already; with TLS its connections are encrypted.
@@ -84,9 +87,8 @@ type Deps struct {
 	BackendRoots *x509.CertPool
 	Sockets      []Socket
 	Log          *slog.Logger
-	// AccessLog gets one line per request; nil takes Log. Its handler must not keep the strings of a line: they live in
-	// the request's memory.
-	AccessLog *slog.Logger
+	// AccessLog gets one line per request, each in one Write; calls are concurrent. nil writes none.
+	AccessLog io.Writer
 	Meter     metric.Meter
 }
 
@@ -100,6 +102,7 @@ type Service struct {
 	client   *integration.Client
 	recent   *exchange.Recent
 	counters *counters
+	access   accessLog
 	server   *listener.Server
 	follower *snapshots.Follower
 }
@@ -112,10 +115,8 @@ func New(config Config, deps Deps) (*Service, error) {
 	if deps.Log == nil {
 		deps.Log = slog.Default()
 	}
-	if deps.AccessLog == nil {
-		deps.AccessLog = deps.Log
-	}
-	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes)}
+	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes),
+		access: accessLog{out: deps.AccessLog, json: config.AccessJSON}}
 	s.plans = plan.New(plan.Config{
 		Services: &pipeline.Services{Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: pipeline.NewCache(deps.Cache)},
 		Suffixes: config.Suffixes, Logger: deps.Log,
@@ -252,19 +253,5 @@ func (d door) Closed(x *exchange.Exchange) {
 	r := &x.Record
 	d.s.recent.Keep(r)
 	d.s.counters.count(x)
-	log := d.s.deps.AccessLog
-	if !log.Enabled(context.Background(), slog.LevelInfo) {
-		return
-	}
-	attrs := [...]slog.Attr{
-		slog.String("request_id", r.RequestID), slog.String("extended_id", r.ExtendedID), slog.String("api_id", r.API),
-		slog.String("stage", r.Stage), slog.String("method", r.Method), slog.String("path", r.Path), slog.String("route", r.Resource),
-		slog.Int("status", r.Status), slog.Int("bytes", r.Bytes), slog.Int64("latency_us", r.Latency.Microseconds()),
-		slog.Int64("backend_us", r.Backend.Microseconds()), slog.String("source_ip", r.Source),
-	}
-	if cause, ok := r.Cause(); ok {
-		log.LogAttrs(context.Background(), slog.LevelInfo, "request", append(attrs[:], slog.String("cause", cause.Text()))...)
-		return
-	}
-	log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs[:]...)
+	d.s.access.write(r)
 }

@@ -245,9 +245,9 @@ func start(t testing.TB, deps Deps) *world {
 	w.addr = l.Addr().String()
 	deps.Sockets = []Socket{{Listener: l}}
 	if deps.Log == nil {
-		deps.Log = slog.New(slog.NewJSONHandler(w.log, nil))
+		deps.Log, deps.AccessLog = slog.New(slog.NewJSONHandler(w.log, nil)), w.log
 	}
-	if w.edge, err = New(Config{}, deps); err != nil {
+	if w.edge, err = New(Config{AccessJSON: true}, deps); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
