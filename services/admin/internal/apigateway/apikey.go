@@ -15,6 +15,7 @@ import (
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
 
 // The value of an API key is a secret: it lies in the private part of the record, sealed for the record's key, and is shown
@@ -143,7 +144,7 @@ func checkAPIKey(k *apigatewayv1.ApiKey, value string) error {
 	case n > maxKeyValue:
 		return fault.BadRequest("API Key value exceeds maximum size of %d characters", maxKeyValue)
 	}
-	return checkTags(k.Tags.GetEntries())
+	return operation.CheckTags(k.Tags.GetEntries())
 }
 
 // checkStageKey: a key names stages that exist, as {restApiId}/{stage}.

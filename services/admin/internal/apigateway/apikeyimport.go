@@ -14,6 +14,7 @@ import (
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
 
 // importedKey is one row of an import.
@@ -70,7 +71,7 @@ func (s *Service) ImportApiKeys(ctx context.Context, req *apigatewayv1.ImportApi
 	if last == 0 {
 		return out, nil
 	}
-	return out, announce(ctx, last)
+	return out, operation.Announce(ctx, last)
 }
 
 // readKeys reads the file. Columns come in any order and case; unknown ones are passed over, as AWS does.

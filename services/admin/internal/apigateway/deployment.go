@@ -2,11 +2,8 @@ package apigateway
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/limen-gateway/limen/core/fault"
@@ -17,10 +14,8 @@ import (
 	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/deploy"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
-
-// WarningHeader repeats once for each planned member that a deployment uses.
-const WarningHeader = "x-limen-warning"
 
 var unknownDeployment = fault.NotFound("Invalid Deployment identifier specified")
 
@@ -31,7 +26,7 @@ func deploymentKey(tx *draft.Tx, api, id string) string {
 // CreateDeployment freezes the draft, checks it, and publishes it on a stage when the request names one. All problems are
 // reported at once; members that are not enforced yet become warnings on the answer and in the log.
 func (s *Service) CreateDeployment(ctx context.Context, req *apigatewayv1.CreateDeploymentRequest) (*apigatewayv1.Deployment, error) {
-	scope, err := scopeOf(ctx)
+	scope, err := operation.Scope(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +66,7 @@ func (s *Service) CreateDeployment(ctx context.Context, req *apigatewayv1.Create
 	if err != nil {
 		return nil, err
 	}
-	return d, s.warn(ctx, req.GetRestApiId(), snapshot.Planned(frozen, stage))
+	return d, operation.Warn(ctx, req.GetRestApiId(), snapshot.Planned(frozen, stage))
 }
 
 // freeze reads the whole draft and checks that it can be served.
@@ -157,17 +152,6 @@ func applyStageMembers(stage *apigatewayv1.Stage, req *apigatewayv1.CreateDeploy
 	if req.Variables != nil && req.CanarySettings == nil {
 		stage.Variables = req.Variables
 	}
-}
-
-// warn puts the planned members that an API uses on the answer and into the log.
-func (s *Service) warn(ctx context.Context, api string, warnings []string) error {
-	if len(warnings) == 0 {
-		return nil
-	}
-	slog.WarnContext(ctx, "deployment uses planned members", "api_id", api, "members", warnings)
-	md := metadata.MD{}
-	md.Set(WarningHeader, warnings...)
-	return grpc.SetHeader(ctx, md)
 }
 
 // GetDeployment answers one deployment, with a summary of its methods when asked.
@@ -256,7 +240,7 @@ func (s *Service) DeleteDeployment(ctx context.Context, req *apigatewayv1.Delete
 				return err
 			}
 			tx.Delete(key)
-			shared, err := sharesContent(tx, a.ID, req.GetDeploymentId(), r.ContentHash)
+			shared, err := operation.SharesContent(tx, a.ID, req.GetDeploymentId(), r.ContentHash)
 			if err == nil && !shared {
 				tx.DeleteRange(tx.Scope.Prefix(draft.Frozen, a.ID, r.ContentHash))
 			}
@@ -282,22 +266,4 @@ func checkUnused(tx *draft.Tx, api, id string) error {
 		}
 	}
 	return nil
-}
-
-// sharesContent tells whether another deployment has the same frozen content.
-func sharesContent(tx *draft.Tx, api, id, hash string) (bool, error) {
-	entries, err := tx.Range(tx.Scope.Prefix(draft.Deployments, api))
-	if err != nil {
-		return false, err
-	}
-	for _, e := range entries {
-		r, err := draft.Decode(e.Value, nil)
-		if err != nil {
-			return false, err
-		}
-		if e.Name != id && r.ContentHash == hash {
-			return true, nil
-		}
-	}
-	return false, nil
 }

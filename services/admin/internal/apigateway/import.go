@@ -10,11 +10,12 @@ import (
 	"github.com/limen-gateway/limen/core/openapi"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
 
 // ImportRestApi makes an API from an OpenAPI document: all of it or nothing. spec/control-plane.md 8.1.
 func (s *Service) ImportRestApi(ctx context.Context, req *apigatewayv1.ImportRestApiRequest) (*apigatewayv1.RestApi, error) {
-	scope, err := scopeOf(ctx)
+	scope, err := operation.Scope(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func endpointTypes(api *apigatewayv1.RestApi, parameters map[string]string) erro
 // PutRestApi puts an OpenAPI document into an API: in place of what it has, or merged into it, method by method. Readers
 // see the API before or after.
 func (s *Service) PutRestApi(ctx context.Context, req *apigatewayv1.PutRestApiRequest) (*apigatewayv1.RestApi, error) {
-	scope, err := scopeOf(ctx)
+	scope, err := operation.Scope(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/limen-gateway/limen/core/patch"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
 
 // pathPart is a literal, {name} or {name+}. spec/rest.md 1.1.
@@ -264,7 +265,7 @@ func (rs resources) doomed(id string) ([]string, error) {
 }
 
 func (s *Service) deleteSubtree(ctx context.Context, req *apigatewayv1.DeleteResourceRequest) error {
-	scope, err := scopeOf(ctx)
+	scope, err := operation.Scope(ctx)
 	if err != nil {
 		return err
 	}

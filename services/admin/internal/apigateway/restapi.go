@@ -14,6 +14,7 @@ import (
 	"github.com/limen-gateway/limen/core/patch"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
 
 // Lengths of ids. spec/control-plane.md 3.
@@ -24,7 +25,7 @@ const (
 
 // CreateRestApi makes an API with its root resource and the models Empty and Error, or a copy of another one.
 func (s *Service) CreateRestApi(ctx context.Context, req *apigatewayv1.CreateRestApiRequest) (*apigatewayv1.RestApi, error) {
-	scope, err := scopeOf(ctx)
+	scope, err := operation.Scope(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +147,7 @@ func checkRestAPI(req *apigatewayv1.CreateRestApiRequest) error {
 	if n := req.MinimumCompressionSize; n != nil && (*n < 0 || *n > 10485760) {
 		return fault.BadRequest("Invalid minimum compression size, must be between 0 and 10485760")
 	}
-	if err := checkTags(req.Tags.GetEntries()); err != nil {
+	if err := operation.CheckTags(req.Tags.GetEntries()); err != nil {
 		return err
 	}
 	return checkEndpoint(req.EndpointConfiguration)
@@ -163,24 +164,6 @@ func checkEndpoint(e *apigatewayv1.EndpointConfiguration) error {
 		return fault.BadRequest("Cannot create an api with multiple Endpoint Types.")
 	case items[0] == "PRIVATE" && e.GetIpAddressType() == "ipv4":
 		return fault.BadRequest("Only dualstack ipAddressType is supported for Private APIs.")
-	}
-	return nil
-}
-
-// checkTags holds the rules of spec/control-plane.md 8.6.
-func checkTags(tags map[string]string) error {
-	if len(tags) > 50 {
-		return fault.BadRequest("A resource can have at most 50 tags, the request has %d", len(tags))
-	}
-	for k, v := range tags {
-		switch {
-		case k == "" || utf8.RuneCountInString(k) > 128:
-			return fault.BadRequest("Invalid tag key '%s': a key has 1 to 128 characters", k)
-		case utf8.RuneCountInString(v) > 256:
-			return fault.BadRequest("Invalid value of tag '%s': a value has at most 256 characters", k)
-		case strings.HasPrefix(strings.ToLower(k), "aws:"):
-			return fault.BadRequest("Invalid tag key '%s': keys that begin with aws: are reserved", k)
-		}
 	}
 	return nil
 }

@@ -5,12 +5,8 @@ package apigateway
 
 import (
 	"context"
-	"errors"
-	"strconv"
 	"strings"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -20,11 +16,8 @@ import (
 	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
-	"github.com/limen-gateway/limen/services/admin/internal/identity"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
-
-// RevisionHeader carries, on answers that changed published state, the revision to wait for.
-const RevisionHeader = "x-limen-revision"
 
 // Service implements the generated service. It is safe for concurrent use.
 type Service struct {
@@ -36,50 +29,26 @@ type Service struct {
 // New makes the service on a store. keys seals the values of API keys; without it they can neither be stored nor shown.
 func New(store *draft.Store, keys *seal.Keyring) *Service { return &Service{store: store, keys: keys} }
 
-func scopeOf(ctx context.Context) (draft.Scope, error) {
-	c, err := identity.From(ctx)
-	return draft.Scope{Account: c.Account, Region: c.Region, Actor: c.ARN}, err
-}
+func (s *Service) runner() operation.Runner { return operation.Runner{Store: s.store} }
 
 // read runs fn over one consistent state of the caller's account.
 func (s *Service) read(ctx context.Context, fn func(*draft.Tx) error) error {
-	scope, err := scopeOf(ctx)
-	if err != nil {
-		return err
-	}
-	return s.store.Read(ctx, scope, fn)
+	return s.runner().Read(ctx, fn)
 }
 
 // commit runs fn and commits what it wrote, at a revision.
 func (s *Service) commit(ctx context.Context, fn func(*draft.Tx) error) (int64, error) {
-	scope, err := scopeOf(ctx)
-	if err != nil {
-		return 0, err
-	}
-	rev, err := s.store.Update(ctx, scope, fn)
-	if errors.Is(err, draft.ErrTooLarge) {
-		err = fault.BadRequest("The request changes more than one transaction can hold. Please send it in parts.")
-	}
-	return rev, err
+	return s.runner().Commit(ctx, fn)
 }
 
 // update is commit for changes that nobody follows.
 func (s *Service) update(ctx context.Context, fn func(*draft.Tx) error) error {
-	_, err := s.commit(ctx, fn)
-	return err
+	return s.runner().Update(ctx, fn)
 }
 
 // publish is commit for changes that edges follow: the answer carries the revision.
 func (s *Service) publish(ctx context.Context, fn func(*draft.Tx) error) error {
-	rev, err := s.commit(ctx, fn)
-	if err != nil {
-		return err
-	}
-	return announce(ctx, rev)
-}
-
-func announce(ctx context.Context, rev int64) error {
-	return grpc.SetHeader(ctx, metadata.Pairs(RevisionHeader, strconv.FormatInt(rev, 10)))
+	return s.runner().Publish(ctx, fn)
 }
 
 // readAPI runs fn over the draft of an API; missing is the answer when there is none.
@@ -104,25 +73,13 @@ func withAPI(tx *draft.Tx, id string, missing error, fn func(*draft.API) error) 
 }
 
 // unknownAPI is the common answer for an API that is not there; calls below /resources/ blame the resource instead.
-func unknownAPI(ctx context.Context, id string) error {
-	c, err := identity.From(ctx)
-	if err != nil {
-		return err
-	}
-	return fault.NotFound("Invalid API identifier specified %s:%s", c.Account, id)
-}
+func unknownAPI(ctx context.Context, id string) error { return operation.UnknownAPI(ctx, id) }
 
 var (
 	unknownResource    = fault.NotFound("Invalid Resource identifier specified")
 	unknownMethod      = fault.NotFound("Invalid Method identifier specified")
 	unknownIntegration = fault.NotFound("Invalid Integration identifier specified")
 	unknownStatus      = fault.NotFound("Invalid Response status code specified")
-)
-
-// page bounds of lists: spec/control-plane.md 2.
-const (
-	defaultLimit = 25
-	maxLimit     = 500
 )
 
 // list pages through the nouns below a prefix.
@@ -143,34 +100,9 @@ func list[N proto.Message](tx *draft.Tx, prefix string, position *string, limit 
 	return nouns, next, err
 }
 
-// pageOf is list for what needs more of the records than their nouns. A limit below one is the default, as AWS takes it.
+// pageOf is list for what needs more of the records than their nouns.
 func pageOf(tx *draft.Tx, prefix string, position *string, limit *int32, keep func(draft.Entry) (bool, error)) ([]draft.Entry, *string, error) {
-	n := defaultLimit
-	if limit != nil && *limit > 0 {
-		n = min(int(*limit), maxLimit)
-	}
-	var failed error
-	entries, next, err := tx.Page(prefix, deref(position), n, func(e draft.Entry) bool {
-		if keep == nil {
-			return true
-		}
-		ok, err := keep(e)
-		if err != nil {
-			failed = err
-		}
-		return ok
-	})
-	switch {
-	case errors.Is(err, draft.ErrPosition):
-		return nil, nil, fault.BadRequest("Invalid position parameter")
-	case err != nil:
-		return nil, nil, err
-	case failed != nil:
-		return nil, nil, failed
-	case next == "":
-		return entries, nil, nil
-	}
-	return entries, &next, nil
+	return operation.Page(tx, prefix, "position", deref(position), deref(limit), keep)
 }
 
 // contentID makes an id that no piece of a kind has yet.

@@ -11,6 +11,7 @@ import (
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
 
 var (
@@ -84,7 +85,7 @@ func checkStageForm(stage *apigatewayv1.Stage) error {
 			return err
 		}
 	}
-	return checkTags(stage.Tags.GetEntries())
+	return operation.CheckTags(stage.Tags.GetEntries())
 }
 
 // checkStage checks the form of a stage and that the deployments it names exist.

@@ -2,7 +2,6 @@ package apigateway
 
 import (
 	"context"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -11,6 +10,7 @@ import (
 	"github.com/limen-gateway/limen/core/fault"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
 
 var invalidARN = fault.BadRequest("Invalid ARN specified in the request")
@@ -30,8 +30,12 @@ func taggedBy(ctx context.Context, tx *draft.Tx, resource string) (tagged, error
 	path := c.Segments()
 	switch {
 	case len(path) == 4 && path[0] == "restapis" && path[2] == "stages":
-		stage := &apigatewayv1.Stage{}
-		return taggedRecord(tx, stageKey(tx, path[1], path[3]), stage, &stage.Tags, unknownStage)
+		stage, out := &apigatewayv1.Stage{}, tagged{}
+		err := withAPI(tx, path[1], unknownStage, func(*draft.API) (err error) { // stages of other families are not looked at
+			out, err = taggedRecord(tx, stageKey(tx, path[1], path[3]), stage, &stage.Tags, unknownStage)
+			return err
+		})
+		return out, err
 	case len(path) != 2:
 		return tagged{}, invalidARN
 	case path[0] == "apikeys":
@@ -84,7 +88,7 @@ func (s *Service) editTags(ctx context.Context, resource string, change func(map
 			entries[k] = v
 		}
 		change(entries)
-		if err := checkTags(entries); err != nil {
+		if err := operation.CheckTags(entries); err != nil {
 			return err
 		}
 		*t.tags = nil
@@ -107,14 +111,6 @@ func (s *Service) TagResource(ctx context.Context, req *apigatewayv1.TagResource
 // UntagResource removes tags; keys come repeated, or as one list with commas. A key that is not there is no error.
 func (s *Service) UntagResource(ctx context.Context, req *apigatewayv1.UntagResourceRequest) (*emptypb.Empty, error) {
 	return s.editTags(ctx, req.GetResourceArn(), func(entries map[string]string) {
-		for _, given := range req.TagKeys.GetItems() {
-			if _, ok := entries[given]; ok { // a key may hold a comma itself
-				delete(entries, given)
-				continue
-			}
-			for _, key := range strings.Split(given, ",") {
-				delete(entries, strings.TrimSpace(key))
-			}
-		}
+		operation.Untag(entries, req.TagKeys.GetItems())
 	})
 }

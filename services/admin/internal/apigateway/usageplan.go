@@ -11,6 +11,7 @@ import (
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
+	"github.com/limen-gateway/limen/services/admin/internal/operation"
 )
 
 var unknownPlan = fault.NotFound("Invalid Usage Plan ID specified")
@@ -100,7 +101,7 @@ func checkPlan(p *apigatewayv1.UsagePlan) error {
 			}
 		}
 	}
-	return checkTags(p.Tags.GetEntries())
+	return operation.CheckTags(p.Tags.GetEntries())
 }
 
 // checkThrottle: -1 means no limit (spec/control-plane.md 13, trap 23).
