@@ -29,6 +29,7 @@ type EdgeConfig struct {
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" help:"how long requests in flight may take when the edge ends"`
 	Functions    string        `yaml:"functions_url" help:"URL of the functions host, when it is not in this process: http://functions:9001"`
 	Authz        string        `yaml:"authz_address" help:"host:port of authz.grpc_listen, when authz is not in this process"`
+	Cache        string        `yaml:"cache_address" help:"host:port of cache.grpc_listen, when the cache is not in this process; without one nothing is cached"`
 	AccessLog    bool          `yaml:"access_log" default:"true" help:"write one line for each request"`
 }
 
@@ -66,6 +67,10 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	if err != nil {
 		return nil, err
 	}
+	cache, err := h.cacheClient()
+	if err != nil {
+		return nil, err
+	}
 	ring, err := seal.LoadOrCreate(h.edgeKeyFile())
 	if err != nil {
 		return nil, fmt.Errorf("edge_key_file: %w", err)
@@ -79,7 +84,7 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
 		AccessJSON: h.config.Telemetry.LogFormat == "json",
 	}, edge.Deps{
-		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Fallback: fallback, Sockets: sockets,
+		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Cache: cache, Fallback: fallback, Sockets: sockets,
 		Log: h.telemetry.Log, AccessLog: accessLog(h), Meter: h.telemetry.Meters.Meter("limen/edge"),
 	})
 	if err != nil {

@@ -42,6 +42,7 @@ type Config struct {
 	Functions   FunctionsConfig  `yaml:"functions"`
 	Edge        EdgeConfig       `yaml:"edge"`
 	Authz       AuthzConfig      `yaml:"authz"`
+	Cache       CacheConfig      `yaml:"cache"`
 	// AdminAddress is where followers in other processes find admin.
 	AdminAddress string `yaml:"admin_address" help:"host:port of admin.grpc_listen, for edges and functions hosts in other processes"`
 	EdgeKeyFile  string `yaml:"edge_key_file" env:"LIMEN_EDGE_KEY_FILE" help:"the file of the key that seals copies of the configuration on disk; made in the data folder when not named"`
@@ -68,6 +69,7 @@ type house struct {
 	functions atomic.Pointer[functions.Service] // set when the host of this process is built
 	edge      atomic.Pointer[edgeNode]
 	authz     *authzNode
+	cache     *cacheNode
 	peers     *peers
 	dev       bool // one process plays every role
 }
@@ -111,6 +113,7 @@ func all() []role {
 		{name: "admin", build: newAdmin, needs: []string{"etcd"}},
 		{name: "functions", build: newFunctions},
 		{name: "authz", build: newAuthz},
+		{name: "cache", build: newCache},
 		{name: "edge", build: newEdge},
 	}
 }
