@@ -62,10 +62,18 @@ func (s *Service) completeStage(stage *apigatewayv1.Stage) {
 	stage.LastUpdatedDate = stage.CreatedDate
 }
 
-// stageView derives what depends on other members. A cache cluster is planned: it never becomes available.
+// smallestCluster is the cache cluster of a stage that names no size.
+const smallestCluster = "0.5"
+
+// stageView derives what depends on other members. A cache cluster is there as soon as it is wanted: all stages share one
+// cache, and a size is remembered but buys nothing.
 func stageView(stage *apigatewayv1.Stage) *apigatewayv1.Stage {
 	v := clone(stage)
 	v.CacheClusterStatus = ptr("NOT_AVAILABLE")
+	if v.GetCacheClusterEnabled() {
+		v.CacheClusterStatus = ptr("AVAILABLE")
+		orDefault(&v.CacheClusterSize, smallestCluster)
+	}
 	if len(v.Tags.GetEntries()) == 0 {
 		v.Tags = nil
 	}
@@ -193,6 +201,11 @@ func (s *Service) DeleteStage(ctx context.Context, req *apigatewayv1.DeleteStage
 // FlushStageAuthorizersCache forgets what authorizers answered for the stage: keys of a new epoch find nothing.
 func (s *Service) FlushStageAuthorizersCache(ctx context.Context, req *apigatewayv1.FlushStageAuthorizersCacheRequest) (*emptypb.Empty, error) {
 	return empty, s.flush(ctx, req.GetRestApiId(), req.GetStageName(), func(r *storev1.Record) { r.AuthorizerEpoch++ })
+}
+
+// FlushStageCache forgets the cached answers of the stage: keys of a new epoch find nothing.
+func (s *Service) FlushStageCache(ctx context.Context, req *apigatewayv1.FlushStageCacheRequest) (*emptypb.Empty, error) {
+	return empty, s.flush(ctx, req.GetRestApiId(), req.GetStageName(), func(r *storev1.Record) { r.CacheEpoch++ })
 }
 
 // flush counts one epoch of a stage up.
