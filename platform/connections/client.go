@@ -1,0 +1,178 @@
+package connections
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+
+	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
+)
+
+const (
+	// Lease is how long a node counts as alive after it last said so.
+	Lease = 5 * time.Second
+	// settled is how long an asker must have been connected itself before it believes that a lease is gone: after an
+	// outage live nodes need a moment to come back.
+	settled = Lease + 5*time.Second
+	// answerWithin is how long a node may take.
+	answerWithin = 2 * time.Second
+
+	bucket  = "limen_wsconn_nodes"
+	subject = "ws.push."
+)
+
+// ErrUnknown says that nobody knows whether the connection is open: its node may be alive, and did not answer.
+var ErrUnknown = errors.New("connections: the node of the connection does not answer")
+
+// Local answers for the node of this process without NATS between; nil, or false, when the id is another node's.
+type Local func(*wsconnv1.Request) (*wsconnv1.Answer, bool)
+
+// Client asks nodes. It is safe for concurrent use.
+type Client struct {
+	nats  *nats.Conn
+	local Local
+	now   func() time.Time
+
+	mu        sync.Mutex
+	connected time.Time // since when the connection to NATS stands; zero while it does not
+	kv        jetstream.KeyValue
+}
+
+// NewClient makes a client; without NATS it reaches only the node of this process. Run must run for Gone to be found out.
+func NewClient(nc *nats.Conn, local Local, now func() time.Time) *Client {
+	if now == nil {
+		now = time.Now
+	}
+	return &Client{nats: nc, local: local, now: now}
+}
+
+// Run notes since when NATS is reachable, until ctx ends.
+func (c *Client) Run(ctx context.Context) error {
+	if c.nats == nil {
+		<-ctx.Done()
+		return nil
+	}
+	changes := c.nats.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
+	defer c.nats.RemoveStatusListener(changes)
+	if c.nats.IsConnected() {
+		c.note(c.now())
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s, ok := <-changes:
+			if !ok {
+				<-ctx.Done()
+				return nil
+			}
+			if s == nats.CONNECTED {
+				c.note(c.now())
+			} else {
+				c.note(time.Time{})
+			}
+		}
+	}
+}
+
+func (c *Client) note(since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connected = since
+}
+
+// Ask asks the node of a connection. ErrUnknown is the only error: an answer comes, or nobody knows.
+func (c *Client) Ask(ctx context.Context, r *wsconnv1.Request) (*wsconnv1.Answer, error) {
+	node, ok := NodeOf(r.GetConnectionId())
+	if !ok {
+		return gone(), nil // it never existed
+	}
+	if c.local != nil {
+		if a, ok := c.local(r); ok {
+			return a, nil
+		}
+	}
+	if c.nats == nil {
+		return gone(), nil // there is no other node
+	}
+	if a, err := c.request(ctx, node, r); err == nil {
+		return a, nil
+	}
+	if c.leaseGone(ctx, node) {
+		return gone(), nil
+	}
+	return nil, ErrUnknown
+}
+
+func gone() *wsconnv1.Answer { return &wsconnv1.Answer{Outcome: wsconnv1.Outcome_OUTCOME_GONE} }
+
+func (c *Client) request(ctx context.Context, node uint16, r *wsconnv1.Request) (*wsconnv1.Answer, error) {
+	data, err := proto.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if !c.nats.IsConnected() {
+		return nil, nats.ErrDisconnected // a request would wait in the client's buffer and be sent much later
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	m, err := c.nats.RequestWithContext(ctx, subjectOf(node)+r.GetConnectionId(), data)
+	if err != nil {
+		return nil, err
+	}
+	var a wsconnv1.Answer
+	if err := proto.Unmarshal(m.Data, &a); err != nil {
+		return nil, err
+	}
+	return &a, nil
+}
+
+func subjectOf(node uint16) string { return subject + keyOf(node) + "." }
+
+func keyOf(node uint16) string { return strconv.Itoa(int(node)) }
+
+// leaseGone reports whether the node is known to be dead.
+func (c *Client) leaseGone(ctx context.Context, node uint16) bool {
+	c.mu.Lock()
+	since := c.connected
+	c.mu.Unlock()
+	if since.IsZero() || c.now().Sub(since) <= settled {
+		return false
+	}
+	kv, err := c.bucket(ctx)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return true // no node was ever there
+	}
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	_, err = kv.Get(ctx, keyOf(node))
+	return errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrKeyDeleted)
+}
+
+func (c *Client) bucket(ctx context.Context) (jetstream.KeyValue, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kv != nil {
+		return c.kv, nil
+	}
+	js, err := jetstream.New(c.nats)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	kv, err := js.KeyValue(ctx, bucket)
+	if err == nil {
+		c.kv = kv
+	}
+	return kv, err
+}
