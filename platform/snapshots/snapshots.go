@@ -236,6 +236,9 @@ func (f *Follower) commit(b *batch) error {
 	if full {
 		f.state.resources = map[string]*configv1.Resource{}
 	}
+	for _, err := range b.damaged {
+		f.c.Log.Error("published content is not taken over", "error", err)
+	}
 	for hash, data := range b.contents {
 		f.state.contents[hash] = data
 	}
@@ -315,6 +318,8 @@ type batch struct {
 	contents  map[string][]byte
 	partial   map[string][][]byte
 	position  *configv1.Position
+	// damaged holds what is wrong with contents that came; stages that publish them keep their last good one.
+	damaged []error
 }
 
 var errChunks = errors.New("chunks of a content are out of order")
@@ -349,8 +354,12 @@ func (b *batch) chunk(c *configv1.Content) error {
 	if b.contents == nil {
 		b.contents = map[string][]byte{}
 	}
-	content, err := assemble(c.Hash, parts)
-	b.contents[c.Hash] = content
 	delete(b.partial, c.Hash)
-	return err
+	content, err := assemble(c.Hash, parts)
+	if err != nil {
+		b.damaged = append(b.damaged, err)
+		return nil
+	}
+	b.contents[c.Hash] = content
+	return nil
 }

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
+	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
 )
 
@@ -111,18 +113,15 @@ func (c *Config) send(stream grpc.ServerStreamingServer[configv1.FollowResponse]
 			continue
 		}
 		if stage := r.GetStage(); stage != nil && !sent[stage.DeploymentHash] {
-			scope := draft.Scope{Account: stage.Account, Region: stage.Region}
-			chunks, err := readChunks(stream.Context(), c.client, scope, stage.ApiId, stage.DeploymentHash)
-			if err != nil {
-				return status.Errorf(codes.Unavailable, "%v", err)
+			err := c.sendContent(stream, stage, r.Revision)
+			if errors.Is(err, errGone) {
+				// The follower keeps the last good one of this stage, and all others go on.
+				c.log.Error("published content is not in the store", "api_id", stage.ApiId, "stage", stage.Stage.GetStageName(), "deployment_hash", stage.DeploymentHash)
+			} else if err != nil {
+				return err
+			} else {
+				sent[stage.DeploymentHash] = true
 			}
-			for i, data := range chunks {
-				content := &configv1.Content{Hash: stage.DeploymentHash, Index: int32(i), Total: int32(len(chunks)), Data: data}
-				if err := sendResource(stream, &configv1.Resource{Key: stage.DeploymentHash, Revision: r.Revision, Body: &configv1.Resource_Content{Content: content}}); err != nil {
-					return err
-				}
-			}
-			sent[stage.DeploymentHash] = true
 		}
 		if err := sendResource(stream, r); err != nil {
 			return err
@@ -130,6 +129,25 @@ func (c *Config) send(stream grpc.ServerStreamingServer[configv1.FollowResponse]
 	}
 	position := &configv1.Position{Epoch: v.epoch, Revision: v.revision}
 	return stream.Send(&configv1.FollowResponse{Event: &configv1.FollowResponse_Position{Position: position}})
+}
+
+// sendContent sends the chunks of what a stage publishes.
+func (c *Config) sendContent(stream grpc.ServerStreamingServer[configv1.FollowResponse], stage *snapshotv1.Stage, revision int64) error {
+	scope := draft.Scope{Account: stage.Account, Region: stage.Region}
+	chunks, err := readChunks(stream.Context(), c.client, scope, stage.ApiId, stage.DeploymentHash)
+	if errors.Is(err, errGone) {
+		return err
+	}
+	if err != nil {
+		return status.Errorf(codes.Unavailable, "%v", err)
+	}
+	for i, data := range chunks {
+		content := &configv1.Content{Hash: stage.DeploymentHash, Index: int32(i), Total: int32(len(chunks)), Data: data}
+		if err := sendResource(stream, &configv1.Resource{Key: stage.DeploymentHash, Revision: revision, Body: &configv1.Resource_Content{Content: content}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sendResource(stream grpc.ServerStreamingServer[configv1.FollowResponse], r *configv1.Resource) error {

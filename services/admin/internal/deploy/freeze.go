@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -111,6 +112,9 @@ func Hold(tx *draft.Tx, client draft.Client, api string, c Content) error {
 	return draft.ErrRetry
 }
 
+// errGone tells that a content is not in the store.
+var errGone = errors.New("the content is gone")
+
 // readChunks reads the stored bytes of a content, chunk by chunk.
 func readChunks(ctx context.Context, client draft.Client, scope draft.Scope, api, hash string) ([][]byte, error) {
 	res, err := client.Get(ctx, scope.Prefix(draft.Frozen, api, hash), clientv3.WithPrefix())
@@ -118,7 +122,7 @@ func readChunks(ctx context.Context, client draft.Client, scope draft.Scope, api
 		return nil, fmt.Errorf("read content of %s: %w", api, err)
 	}
 	if len(res.Kvs) == 0 {
-		return nil, fmt.Errorf("read content of %s: %s is gone", api, hash)
+		return nil, fmt.Errorf("read content %s of %s: %w", hash, api, errGone)
 	}
 	out := make([][]byte, len(res.Kvs))
 	for i, kv := range res.Kvs {
