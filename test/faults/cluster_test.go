@@ -95,6 +95,9 @@ func server(t *testing.T, keys, dir, roles string, settings ...string) *process 
 		if p.cmd != nil {
 			p.kill()
 		}
+		if strings.Contains(p.log.String(), secretKey) {
+			t.Error("the secret of the root key stands in the log")
+		}
 		if t.Failed() {
 			t.Logf("what limen server --role %s wrote:\n%s", roles, p.log)
 		}
