@@ -18,6 +18,9 @@ const (
 	referenceEngine = "LIMEN_VELOCITY"
 	referenceSeed   = "LIMEN_VELOCITY_SEED"
 	referenceCount  = "LIMEN_VELOCITY_COUNT"
+	// referenceRecord names a file that gets the lines that differ: they become cases in testdata/reference.jsonl.
+	referenceRecord = "LIMEN_VELOCITY_RECORD"
+	referenceKeep   = "LIMEN_VELOCITY_KEEP" // names of further lines to record, a regular expression
 )
 
 // accidental are outputs that depend on the Java machine: addresses, streams.
@@ -56,6 +59,11 @@ func TestDifferential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keep, err := regexp.Compile(os.Getenv(referenceKeep))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var record strings.Builder
 	lines, differ, failed := 0, 0, 0
 	for line := range strings.Lines(string(out)) {
 		lines++
@@ -68,9 +76,18 @@ func TestDifferential(t *testing.T) {
 		} else if accidental.MatchString(line) {
 			continue
 		}
-		if wrong := x.check(); wrong != "" {
+		wrong := x.check()
+		if wrong != "" || keep.String() != "" && keep.MatchString(x.Name) {
+			record.WriteString(line)
+		}
+		if wrong != "" {
 			differ++
 			t.Errorf("%s %s\n\t%q\n\t%s", x.Name, x.Profile, strings.TrimPrefix(x.Template, prologue), wrong)
+		}
+	}
+	if name := os.Getenv(referenceRecord); name != "" {
+		if err = os.WriteFile(name, []byte(record.String()), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 	t.Logf("%d templates, %d fail in the reference engine, %d differ", lines, failed, differ)

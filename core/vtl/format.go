@@ -113,8 +113,11 @@ func parseFormat(s string) (*formatSpec, int, error) {
 	}
 	spec.conversion = s[i]
 	spec.text = s[:i+1]
-	if strings.IndexByte("bBhHsScCdoxXeEfgG%n", s[i]) < 0 {
+	if strings.IndexByte("bBhHsScCdoxXeEfgGaA%n", s[i]) < 0 {
 		return nil, 0, errUnknownFormat
+	}
+	if strings.IndexByte("bBhHsScC", s[i]) >= 0 && strings.ContainsAny(spec.flags, "#+ 0,(") {
+		return nil, 0, spec.fail("FormatFlagsConversionMismatchException")
 	}
 	if (spec.has('-') || spec.has('0')) && spec.width == 0 {
 		return nil, 0, spec.fail("MissingFormatWidthException")
@@ -284,6 +287,9 @@ func (s *formatSpec) float(v Value, r *renderer) (string, error) {
 	}
 	if v.kind == Double && !finite(v) {
 		return s.notFinite(v.double()), nil
+	}
+	if s.conversion|0x20 == 'a' {
+		return hexDouble(toDouble(v)), nil
 	}
 	digits, exponent, negative := decimalDigits(v)
 	switch s.conversion | 0x20 {

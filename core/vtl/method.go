@@ -155,6 +155,8 @@ func accepts(param byte, v Value) bool {
 	case 'L': // Collection
 		_, isView := v.ref.(*view)
 		return isView || v.kind == ListKind && !v.ref.(*List).class.isArray()
+	case 'A': // Object[]
+		return v.kind == ListKind && (v.ref.(*List).class == array || v.ref.(*List).class == fixed)
 	case 'M': // Map
 		return v.kind == MapKind
 	}

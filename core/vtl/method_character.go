@@ -21,6 +21,7 @@ var characterMethods = []method{
 	{"getNumericValue", "C", func(_ *renderer, _ Value, a []Value) (Value, error) { return IntValue(digitOf(rune(a[0].num))), nil }},
 	{"valueOf", "C", first},
 	{"toString", "C", asText},
+	{"toString", "I", func(_ *renderer, _ Value, a []Value) (Value, error) { return StringValue(runeOf(a[0])), nil }},
 	{"hashCode", "C", func(_ *renderer, _ Value, a []Value) (Value, error) { return IntValue(int64(a[0].num)), nil }},
 	{"compareTo", "O", func(_ *renderer, s Value, a []Value) (Value, error) {
 		return IntValue(int64(s.num) - int64(a[0].num)), comparableTo(Character, a[0])

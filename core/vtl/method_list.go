@@ -227,6 +227,12 @@ var arrayMethods = []method{
 	{"add", "O", unsupported},
 	{"add", "IO", unsupported},
 	{"remove", "I", unsupported},
+	{"remove", "O", func(r *renderer, s Value, a []Value) (Value, error) {
+		if indexOf(s.List(), a[0], &r.meter) >= 0 {
+			return Value{}, errUnsupported
+		}
+		return BoolValue(false), r.err
+	}},
 	{"clear", "", unsupported},
 }
 

@@ -126,6 +126,9 @@ var doubleMethods = []method{
 	{"sum", "DD", func(_ *renderer, _ Value, a []Value) (Value, error) {
 		return DoubleValue(toDouble(a[0]) + toDouble(a[1])), nil
 	}},
+	{"toHexString", "D", func(_ *renderer, _ Value, a []Value) (Value, error) {
+		return StringValue(hexDouble(toDouble(a[0]))), nil
+	}},
 	{"hashCode", "D", func(r *renderer, _ Value, a []Value) (Value, error) {
 		return IntValue(int64(hashCode(DoubleValue(toDouble(a[0])), &r.meter))), nil
 	}},
@@ -135,6 +138,30 @@ var doubleMethods = []method{
 	{"compareTo", "O", func(_ *renderer, s Value, a []Value) (Value, error) {
 		return IntValue(int64(compareDoubles(s.double(), a[0].double()))), comparableTo(Double, a[0])
 	}},
+}
+
+// hexDouble is Double.toHexString.
+func hexDouble(f float64) string {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return string(appendDouble(nil, f))
+	}
+	sign := ""
+	if math.Signbit(f) {
+		sign, f = "-", -f
+	}
+	if f < 0x1p-1022 { // zero and the subnormal numbers have a 0 before the point
+		digits := strings.TrimRight(fmt.Sprintf("%013x", math.Float64bits(f)), "0")
+		if digits == "" {
+			return sign + "0x0.0p0"
+		}
+		return sign + "0x0." + digits + "p-1022"
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'x', -1, 64), "p")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	n, _ := strconv.Atoi(exponent)
+	return sign + mantissa + "p" + strconv.Itoa(n)
 }
 
 // compareDoubles is Double.compare: -0.0 is less than 0.0, and NaN is the largest.
@@ -264,6 +291,11 @@ func parseDouble(_ *renderer, _ Value, a []Value) (Value, error) {
 			f, err = math.NaN(), nil
 		}
 		return DoubleValue(f), err
+	}
+	if hex := strings.ToLower(unsigned); strings.HasPrefix(hex, "0x") && strings.Contains(hex, "p") && !strings.Contains(hex, "_") {
+		if f, err := strconv.ParseFloat(s, 64); err == nil {
+			return DoubleValue(f), nil
+		}
 	}
 	number := strings.TrimRight(s, "dDfF")
 	if len(s)-len(number) > 1 || strings.Trim(number, "0123456789.eE+-") != "" {

@@ -21,11 +21,9 @@ var stringMethods = []method{
 	{"indexOf", "SI", indexOfText},
 	{"indexOf", "I", indexOfChar},
 	{"indexOf", "II", indexOfChar},
-	{"indexOf", "C", indexOfChar},
 	{"lastIndexOf", "S", lastIndexOfText},
 	{"lastIndexOf", "SI", lastIndexOfText},
 	{"lastIndexOf", "I", lastIndexOfChar},
-	{"lastIndexOf", "C", lastIndexOfChar},
 	{"contains", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
 		return BoolValue(strings.Contains(s.str, a[0].str)), notNull(a[0])
 	}},
@@ -79,12 +77,21 @@ var stringMethods = []method{
 	{"getBytes", "S", func(r *renderer, s Value, _ []Value) (Value, error) { return ListValue(bytesOf(s.str)), r.pay(s) }},
 	{"regionMatches", "ISII", regionMatches},
 	{"regionMatches", "ZISII", regionMatches},
-	{"format", "SO*", func(r *renderer, _ Value, a []Value) (Value, error) { return r.format(a[0], a[1:]) }},
-	{"formatted", "O*", func(r *renderer, s Value, a []Value) (Value, error) { return r.format(s, a) }},
+	{"format", "SO*", func(r *renderer, _ Value, a []Value) (Value, error) { return r.format(a[0], spread(a[1:])) }},
+	{"formatted", "O*", func(r *renderer, s Value, a []Value) (Value, error) { return r.format(s, spread(a)) }},
 	{"valueOf", "O", valueOfText},
 	{"copyValueOf", "O", valueOfText},
 	{"join", "SL", joinText},
+	{"join", "SA", joinText},
 	{"join", "SS*", joinText},
+}
+
+// spread: an array that stands for variable arguments is these arguments.
+func spread(args []Value) []Value {
+	if len(args) == 1 && accepts('A', args[0]) && args[0].kind != Null {
+		return args[0].List().items
+	}
+	return args
 }
 
 var errNull = errors.New("NullPointerException")
@@ -221,8 +228,18 @@ func compareUnits(a, b []uint16) int {
 	return len(a) - len(b)
 }
 
-// compareFolded compares as equalsIgnoreCase and compareToIgnoreCase do, by code points without regard to case.
+// compareFolded compares as equalsIgnoreCase and compareToIgnoreCase do, without regard to case: by code points, but by
+// units when one of the strings is Latin-1.
 func compareFolded(a, b string) int {
+	if isLatin1(a) || isLatin1(b) {
+		x, y := units(a), units(b)
+		for i := range min(len(x), len(y)) {
+			if f, g := foldCase(rune(x[i])), foldCase(rune(y[i])); f != g {
+				return int(f - g)
+			}
+		}
+		return len(x) - len(y)
+	}
 	for len(a) > 0 && len(b) > 0 {
 		x, n := decode(a)
 		y, k := decode(b)
@@ -232,6 +249,15 @@ func compareFolded(a, b string) int {
 		a, b = a[n:], b[k:]
 	}
 	return length16(a) - length16(b)
+}
+
+func isLatin1(s string) bool {
+	for i := range len(s) {
+		if s[i] > 0xC3 {
+			return false
+		}
+	}
+	return true
 }
 
 func foldCase(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }

@@ -36,6 +36,9 @@ type iterator struct {
 }
 
 func (it *iterator) hasNext() bool {
+	if it.over != nil {
+		return it.at < it.size // as it was when the last element was taken: what is added later is not seen
+	}
 	_, ok := it.next(it.at)
 	return ok
 }
@@ -62,6 +65,8 @@ func (it *iterator) Call(name string, args []Value) (Value, bool, error) {
 			return Value{}, true, errNoSuchElement
 		}
 		return v, true, noArguments(args)
+	case "remove":
+		return Value{}, true, errUnsupported
 	}
 	return Value{}, false, nil
 }
@@ -84,8 +89,11 @@ func (c class) Property(name string) (Value, bool) {
 }
 
 func (c class) Call(name string, args []Value) (Value, bool, error) {
-	if name == "getName" {
+	switch name {
+	case "getName":
 		return StringValue(c.name), true, noArguments(args)
+	case "getClass":
+		return ObjectValue(class{c.ClassName(), onObject}), true, noArguments(args)
 	}
 	return Value{}, false, nil
 }

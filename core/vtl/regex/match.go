@@ -332,7 +332,7 @@ func (m *Matcher) look(i *instruction, pos int) bool {
 	m.whole = false
 	if i.behind {
 		start := pos
-		for n := 0; !found && (n <= i.max) && *m.steps >= 0; n++ {
+		for n := 0; !found && (i.max < 0 || n <= i.max) && *m.steps >= 0; n++ {
 			if n >= i.min {
 				_, found = m.run(i.x, start, pos)
 			}

@@ -145,32 +145,30 @@ func (p *parser) char(r rune) node {
 }
 
 func (p *parser) repeated(item node) node {
-	for {
-		p.skip()
-		low, high := 0, -1
-		switch p.peek() {
-		case '*':
-			p.pos++
-		case '+':
-			p.pos++
-			low = 1
-		case '?':
-			p.pos++
-			high = 1
-		case '{':
-			p.pos++
-			low, high = p.bounds()
-		default:
-			return item
-		}
-		how := greedy
-		if p.accept("?") {
-			how = lazy
-		} else if p.accept("+") {
-			how = possessive
-		}
-		item = repeat{item, low, high, how}
+	p.skip()
+	low, high := 0, -1
+	switch p.peek() {
+	case '*':
+		p.pos++
+	case '+':
+		p.pos++
+		low = 1
+	case '?':
+		p.pos++
+		high = 1
+	case '{':
+		p.pos++
+		low, high = p.bounds()
+	default:
+		return item
 	}
+	how := greedy
+	if p.accept("?") {
+		how = lazy
+	} else if p.accept("+") {
+		how = possessive
+	}
+	return repeat{item, low, high, how}
 }
 
 // bounds is the inside of {n}, {n,} and {n,m}.
@@ -279,9 +277,6 @@ func (p *parser) close(make func(node, int) node, index int) node {
 
 func (p *parser) behind(negate bool) node {
 	return p.close(func(body node, _ int) node {
-		if _, high := width(body); high < 0 || high > maxBehind {
-			p.fail("Look-behind group does not have an obvious maximum length")
-		}
 		return look{body, true, negate}
 	}, 0)
 }

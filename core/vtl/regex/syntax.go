@@ -70,7 +70,6 @@ const (
 	maxNesting = 200
 	maxRepeat  = 1<<31 - 1
 	maxCode    = 50_000
-	maxBehind  = 10_000
 )
 
 // width is how many code points a node can match; max -1 without end.
