@@ -70,6 +70,16 @@ const (
 	CacheControlRefused
 	CacheStored
 	CacheNotStored
+
+	KeyAccepted
+	KeyMissing
+	KeyUnknown
+	KeyDisabled
+	KeyInNoPlan
+	Throttled
+	QuotaExhausted
+	QuotaUnknown
+	MeteringAway
 )
 
 type sentence struct {
@@ -143,6 +153,16 @@ var sentences = [...]sentence{
 	CacheControlRefused: {"Cache-Control: max-age=0 is refused, as {1} demands: the caller may not invalidate the cache.", true},
 	CacheStored:         {text: "the answer is kept for {n} s"},
 	CacheNotStored:      {text: "the answer is not kept: {1}"},
+
+	KeyAccepted:    {text: "API key {1} counts in usage plan {2}"},
+	KeyMissing:     {"No API key: method {1} requires one, and the request has none in {2}.", true},
+	KeyUnknown:     {"Wrong API key: {1} is the value of no API key of this account.", true},
+	KeyDisabled:    {"The API key {1} is disabled.", true},
+	KeyInNoPlan:    {"The API key {1} is in no usage plan that has API {2}, stage {3}.", true},
+	Throttled:      {"Throttled by {1}: {2}; API key {3}, usage plan {4}.", true},
+	QuotaExhausted: {"Quota exhausted: API key {1} has used the {n} requests of usage plan {2}; period {3}.", true},
+	QuotaUnknown:   {"The quota of API key {1} in usage plan {2} is not known, because metering does not answer, and quota_fallback is deny.", true},
+	MeteringAway:   {text: "metering does not answer; this edge alone decided on {1}"},
 }
 
 // IsCause reports whether the code explains a failure.

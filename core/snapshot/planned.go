@@ -18,7 +18,6 @@ type planned[N any] struct {
 }
 
 var plannedOfAPI = []planned[*apigatewayv1.RestApi]{
-	{"RestApi.apiKeySource", func(a *apigatewayv1.RestApi) bool { return a.GetApiKeySource() == "AUTHORIZER" }, "API keys are not checked; methods that require one refuse all calls"},
 	{"RestApi.minimumCompressionSize", func(a *apigatewayv1.RestApi) bool { return a.MinimumCompressionSize != nil }, "responses are not compressed"},
 	{"RestApi.policy", func(a *apigatewayv1.RestApi) bool { return a.GetPolicy() != "" }, "all calls are refused"},
 	{"RestApi.endpointConfiguration.vpcEndpointIds", func(a *apigatewayv1.RestApi) bool {
@@ -36,8 +35,6 @@ var plannedOfMethod = []planned[*apigatewayv1.Method]{
 	{"Method.authorizationType", func(m *apigatewayv1.Method) bool {
 		return m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "CUSTOM"
 	}, "all calls are refused"},
-	{"Method.apiKeyRequired", func(m *apigatewayv1.Method) bool { return m.GetApiKeyRequired() }, "all calls are refused"},
-	{"Method.requestValidatorId", func(m *apigatewayv1.Method) bool { return m.GetRequestValidatorId() != "" }, "requests are not validated"},
 	{"Method.authorizationScopes", func(m *apigatewayv1.Method) bool { return len(m.AuthorizationScopes.GetItems()) > 0 }, "scopes are not checked"},
 	{"Integration.type AWS", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetType() == "AWS" }), "calls fail with 500"},
 	{"Integration.connectionType VPC_LINK", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetConnectionType() == "VPC_LINK" }), "calls fail with 500"},
@@ -52,7 +49,7 @@ func ofIntegration(uses func(*apigatewayv1.Integration) bool) func(*apigatewayv1
 
 var plannedOfStage = []planned[*apigatewayv1.Stage]{
 	{"Stage.canarySettings", func(s *apigatewayv1.Stage) bool { return s.CanarySettings != nil }, "all traffic goes to the stage's deployment"},
-	{"Stage.methodSettings", func(s *apigatewayv1.Stage) bool { return len(s.MethodSettings.GetEntries()) > 0 }, "throttling, logging and metrics settings have no effect"},
+	{"Stage.methodSettings", func(s *apigatewayv1.Stage) bool { return len(s.MethodSettings.GetEntries()) > 0 }, "logging and metrics settings have no effect"},
 	{"Stage.accessLogSettings", func(s *apigatewayv1.Stage) bool { return s.AccessLogSettings != nil }, "access logs keep limen's own form"},
 	{"Stage.tracingEnabled", func(s *apigatewayv1.Stage) bool { return s.GetTracingEnabled() }, "only sampled callers are traced"},
 	{"Stage.clientCertificateId", func(s *apigatewayv1.Stage) bool { return s.GetClientCertificateId() != "" }, "no certificate is presented to backends"},

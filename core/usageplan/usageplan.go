@@ -36,13 +36,13 @@ type stage struct {
 	methods map[string]throttle.Limit // by "{VERB} {path}"
 }
 
-// Method is the plan's own limit for a method of a stage.
-func (p *Plan) Method(api, stage, verb, path string) (throttle.Limit, bool) {
+// Method is the plan's own limit for a method of a stage, by its name "{VERB} {path}".
+func (p *Plan) Method(api, stage, name string) (throttle.Limit, bool) {
 	s := p.stages[api+":"+stage]
 	if s == nil || len(s.methods) == 0 {
 		return throttle.None, false
 	}
-	l, ok := s.methods[verb+" "+path]
+	l, ok := s.methods[name]
 	return l, ok && !l.Unlimited()
 }
 

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/limen-gateway/limen/core/executionlog"
+	"github.com/limen-gateway/limen/core/throttle"
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/seal"
 	"github.com/limen-gateway/limen/platform/snapshots"
@@ -29,9 +30,11 @@ import (
 	cachev1 "github.com/limen-gateway/limen/proto/cache/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
+	meteringv1 "github.com/limen-gateway/limen/proto/metering/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/integration"
 	"github.com/limen-gateway/limen/services/edge/internal/listener"
+	"github.com/limen-gateway/limen/services/edge/internal/meter"
 	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
 	"github.com/limen-gateway/limen/services/edge/internal/plan"
 )
@@ -53,6 +56,12 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Dir keeps the last good configuration; empty keeps none.
 	Dir string
+	// DenyQuota refuses requests under a quota while metering does not answer.
+	DenyQuota bool
+	// MeteringTimeout is how long a request waits for metering before this edge decides alone; 0 is a second.
+	MeteringTimeout time.Duration
+	// AccountLimit throttles all requests of an account; the zero value does not.
+	AccountLimit throttle.Limit
 	// AdvertiseAddress is where this edge answers gRPC.
 	AdvertiseAddress string
 	// AccessJSON writes access lines as JSON, else they are key=value text.
@@ -79,6 +88,8 @@ type Deps struct {
 	Functions Invoker
 	// Authz answers for authorizers.
 	Authz authzv1.AuthzClient
+	// Metering counts; without it this edge enforces throttles alone.
+	Metering meteringv1.MeteringClient
 	// Cache keeps answers of methods that are cached; without it every request is a miss.
 	Cache cachev1.CacheClient
 	// Fallback takes requests that name no API: the other faces of a process with one port.
@@ -100,6 +111,7 @@ type Service struct {
 	deps     Deps
 	plans    *plan.Plans
 	client   *integration.Client
+	meter    *meter.Meter
 	recent   *exchange.Recent
 	counters *counters
 	access   accessLog
@@ -117,8 +129,10 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes),
 		access: accessLog{out: deps.AccessLog, json: config.AccessJSON}}
+	s.meter = meter.New(meter.Config{Client: deps.Metering, DenyQuota: config.DenyQuota, Timeout: config.MeteringTimeout, Log: deps.Log})
 	s.plans = plan.New(plan.Config{
-		Services: &pipeline.Services{Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: pipeline.NewCache(deps.Cache)},
+		Services: &pipeline.Services{Meter: s.meter, Account: config.AccountLimit,
+			Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: pipeline.NewCache(deps.Cache)},
 		Suffixes: config.Suffixes, Logger: deps.Log,
 	})
 	var err error
@@ -151,6 +165,10 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		s.client.Run(backends)
+		return nil
+	})
+	group.Go(func() error {
+		s.meter.Run(backends)
 		return nil
 	})
 	if s.follower != nil {

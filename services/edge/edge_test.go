@@ -558,7 +558,7 @@ func TestRefusals_areAWSsAndExplained(t *testing.T) {
 		{apiHost, "GET /prod/forbidden", 500, internal, "InternalServerErrorException", "The integration maps the header Content-Length, which may not be mapped for type HTTP_PROXY\\."},
 		{apiHost, "GET /prod/noresponse", 500, internal, "InternalServerErrorException", "Method response missing: .*200.*"},
 		{apiHost, "GET /prod/iam", 500, internal, "InternalServerErrorException", "The method needs an authorizer \\(authorizationType AWS_IAM\\), .*refused.*"},
-		{apiHost, "GET /prod/keyed", 500, internal, "InternalServerErrorException", "The method needs an API key, .*"},
+		{apiHost, "GET /prod/keyed", 403, `{"message":"Forbidden"}`, "ForbiddenException", "No API key: method GET /keyed requires one, .*"},
 		{apiHost, "GET /prod/aws", 500, internal, "InternalServerErrorException", "The method needs an integration of type AWS, .*"},
 		{apiHost, "GET /guarded", 500, internal, "InternalServerErrorException", "The method needs a resource policy, .*"},
 		{apiHost, "GET /prod/nofunctions", 500, internal, "InternalServerErrorException", "Function missing: .*this edge has no function host\\."},

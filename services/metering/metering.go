@@ -271,8 +271,13 @@ func (s *Service) awaitReturns(ctx context.Context, c *meteringv1.Counter, done 
 	}
 }
 
-// Settle takes over what an edge spent, and what it gives back.
+// Settle takes over what an edge spent, and what it gives back. One without settlements asks whether counting works.
 func (s *Service) Settle(ctx context.Context, req *meteringv1.SettleRequest) (*meteringv1.SettleResponse, error) {
+	if len(req.Settlements) == 0 {
+		if _, err := s.store.Get(ctx, counter.Name(&meteringv1.Counter{}, false)); err != nil {
+			return nil, unavailable(err)
+		}
+	}
 	for _, one := range req.Settlements {
 		var lost []quota.Lost
 		err := s.store.Update(ctx, counter.Name(one.Counter, one.Quota), func(r *meteringv1.Record) error {

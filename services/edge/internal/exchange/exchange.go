@@ -16,6 +16,7 @@ import (
 	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/routing"
+	"github.com/limen-gateway/limen/core/usageplan"
 )
 
 // Field is one header or parameter, with the spelling and order of the wire. It is an alias, so that slices of such pairs
@@ -72,6 +73,12 @@ type Exchange struct {
 	Authorizer *event.Authorizer
 	UsageKey   string
 
+	// Keys are the API keys of the account. APIKey and APIKeyID are the key that the request was let in with, and Plan the usage
+	// plan that counted it.
+	Keys             *usageplan.Keys
+	APIKey, APIKeyID string
+	Plan             *usageplan.Plan
+
 	// Cached is what the response cache did for this request.
 	Cached Cached
 
@@ -123,6 +130,7 @@ func (x *Exchange) reset() {
 	x.RequestID, x.ExtendedID, x.Trace = "", "", Trace{}
 	x.Scope, x.Method, x.Payload = nil, nil, nil
 	x.Authorizer, x.UsageKey = nil, ""
+	x.Keys, x.APIKey, x.APIKeyID, x.Plan = nil, "", "", nil
 	x.Cached = CachePassedBy
 	x.Target, x.EventPath, x.DomainName = routing.Target{}, "", ""
 	x.Match.Params = nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/limen-gateway/limen/core/gatewayresponse"
 	"github.com/limen-gateway/limen/core/mapping"
+	"github.com/limen-gateway/limen/core/throttle"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 )
 
@@ -29,6 +30,9 @@ type Scope struct {
 	GatewayResponses *gatewayresponse.Set
 	// Caching is nil for stages that cache nothing.
 	Caching *Caching
+	// Throttles are the stage's limits by route; nil when it limits no method. Revision is that of the stage's settings.
+	Throttles []throttle.Limit
+	Revision  int64
 }
 
 // Method is the compiled form of one method of one resource. It is immutable.
@@ -36,6 +40,7 @@ type Method struct {
 	ResourceID    string
 	ResourcePath  string // template
 	HTTPMethod    string // as defined; may be ANY
+	Name          string // "{HTTPMethod} {ResourcePath}"
 	OperationName string
 
 	// Phases are what a request to this method passes, in order.

@@ -237,6 +237,10 @@ func (x *Exchange) Context(path string) string {
 		return x.SourceIP()
 	case "identity.userAgent":
 		return x.HeaderFold("user-agent")
+	case "identity.apiKey":
+		return x.APIKey
+	case "identity.apiKeyId":
+		return x.APIKeyID
 	case "xrayTraceId":
 		return x.Trace.Root
 	}

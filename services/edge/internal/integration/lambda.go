@@ -144,7 +144,7 @@ func proxyEvent(x *exchange.Exchange) *event.Request {
 			ResourceID: m.ResourceID, ResourcePath: m.ResourcePath, OperationName: m.OperationName, HTTPMethod: x.Request.Method,
 			ExtendedRequestID: x.ExtendedID, RequestTime: x.Request.Received, Path: x.Target.ContextPath(), AccountID: s.Account,
 			Stage: s.Stage, DomainPrefix: prefix, RequestID: x.RequestID, DomainName: x.DomainName, DeploymentID: s.DeploymentID, APIID: s.API, Authorizer: x.Authorizer,
-			Identity: event.Identity{SourceIP: x.SourceIP(), UserAgent: x.HeaderFold("user-agent")},
+			Identity: event.Identity{SourceIP: x.SourceIP(), UserAgent: x.HeaderFold("user-agent"), APIKey: x.APIKey, APIKeyID: x.APIKeyID},
 		},
 	}
 }

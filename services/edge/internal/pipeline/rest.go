@@ -10,15 +10,21 @@ import (
 
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
+	"github.com/limen-gateway/limen/core/throttle"
 	authzv1 "github.com/limen-gateway/limen/proto/authz/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/integration"
+	"github.com/limen-gateway/limen/services/edge/internal/meter"
 )
 
 // Services are what phases ask beyond the exchange. What is nil is not there: methods that need it refuse their calls.
 type Services struct {
 	Caller *integration.Caller
 	Authz  authzv1.AuthzClient
+	// Meter counts; nil leaves methods unthrottled, and refuses those that need an API key. Account is the limit of an account's
+	// requests; the zero value is none.
+	Meter   *meter.Meter
+	Account throttle.Limit
 	// Cache is nil without a response cache; then every request is a miss.
 	Cache *Cache
 }
@@ -28,6 +34,12 @@ type Method struct {
 	Integration *exchange.Integration
 	// Authorizer is nil for methods without one.
 	Authorizer *exchange.Authorizer
+	// Name is "{verb} {path}".
+	Name string
+	// KeyRequired demands an API key; KeyFromAuthorizer takes it from the authorizer's answer.
+	KeyRequired, KeyFromAuthorizer bool
+	// Metered methods are throttled by the stage and the account.
+	Metered bool
 	// Unserved names what the method needs and this gateway does not serve yet; "" for nothing.
 	Unserved string
 }
@@ -42,6 +54,8 @@ type step struct {
 var rest = []step{
 	{func(m Method) bool { return m.Unserved != "" }, refuse},
 	{func(m Method) bool { return served(m) && m.Authorizer != nil }, authorize},
+	{func(m Method) bool { return served(m) && m.KeyRequired }, apiKey},
+	{func(m Method) bool { return served(m) && m.Metered }, throttled},
 }
 
 // backend goes on from there, steps 0.13 to 0.15: what a kept answer of the response cache, step 0.12, spares.

@@ -28,6 +28,7 @@ func scopeOf(m *snapshotv1.Stage, c *content) *exchange.Scope {
 	s.StageVariables = m.GetStage().GetVariables().GetEntries()
 	s.AuthorizerEpoch = m.GetAuthorizerEpoch()
 	s.Caching = compileCaching(m, c.methods)
+	s.Throttles = compileThrottles(m, c.methods)
 	return &s
 }
 
@@ -47,7 +48,7 @@ func compileDeployment(d *snapshotv1.Deployment, services *pipeline.Services) (*
 	var routes []routing.Route
 	for _, r := range d.GetResources() {
 		for _, verb := range sortedKeys(r.GetResourceMethods().GetEntries()) {
-			m, err := compileMethod(r, verb, r.GetResourceMethods().GetEntries()[verb], unserved, authorizers, services)
+			m, err := compileMethod(r, verb, r.GetResourceMethods().GetEntries()[verb], unserved, d.GetRestApi().GetApiKeySource() == "AUTHORIZER", authorizers, services)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", verb, r.GetPath(), err)
 			}
@@ -100,12 +101,12 @@ func unservedOfAPI(a *apigatewayv1.RestApi) string {
 	return ""
 }
 
-func unservedOfMethod(m *apigatewayv1.Method, authorized bool) string {
+func unservedOfMethod(m *apigatewayv1.Method, authorized, metered bool) string {
 	in := m.GetMethodIntegration()
 	switch {
 	case m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "" && !(m.GetAuthorizationType() == "CUSTOM" && authorized):
 		return "an authorizer (authorizationType " + m.GetAuthorizationType() + ")"
-	case m.GetApiKeyRequired():
+	case m.GetApiKeyRequired() && !metered:
 		return "an API key"
 	case in.GetType() == string(exchange.AWS):
 		return "an integration of type AWS"
@@ -115,17 +116,17 @@ func unservedOfMethod(m *apigatewayv1.Method, authorized bool) string {
 	return ""
 }
 
-func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method, unserved string, authorizers map[string]*exchange.Authorizer, services *pipeline.Services) (*exchange.Method, error) {
+func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method, unserved string, keyFromAuthorizer bool, authorizers map[string]*exchange.Authorizer, services *pipeline.Services) (*exchange.Method, error) {
 	if m.GetMethodIntegration() == nil {
 		return nil, fmt.Errorf("the method has no integration")
 	}
 	authorizer := authorizers[m.GetAuthorizerId()]
 	if unserved == "" {
-		unserved = unservedOfMethod(m, authorizer != nil && services.Authz != nil)
+		unserved = unservedOfMethod(m, authorizer != nil && services.Authz != nil, services.Meter != nil)
 	}
 	out := &exchange.Method{
 		ResourceID: r.GetId(), ResourcePath: r.GetPath(), HTTPMethod: verb, OperationName: m.GetOperationName(),
-		Responses: map[string]*exchange.MethodResponse{},
+		Name: verb + " " + r.GetPath(), Responses: map[string]*exchange.MethodResponse{},
 	}
 	for status, res := range m.GetMethodResponses().GetEntries() {
 		declared := &exchange.MethodResponse{Headers: map[string]bool{}}
@@ -141,7 +142,10 @@ func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method
 		}
 		out.Integration.CacheKey = compileCacheKey(m.GetMethodIntegration(), r.GetId(), out.Integration.Parameters)
 	}
-	out.Phases = pipeline.REST(pipeline.Method{Integration: out.Integration, Authorizer: authorizer, Unserved: unserved}, services)
+	out.Phases = pipeline.REST(pipeline.Method{
+		Name: out.Name, Integration: out.Integration, Authorizer: authorizer, Unserved: unserved,
+		KeyRequired: m.GetApiKeyRequired(), KeyFromAuthorizer: keyFromAuthorizer, Metered: services.Meter != nil,
+	}, services)
 	return out, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/limen-gateway/limen/core/routing"
+	"github.com/limen-gateway/limen/core/usageplan"
 	"github.com/limen-gateway/limen/platform/snapshots"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
@@ -32,6 +33,7 @@ type Plan struct {
 
 type api struct {
 	account string
+	keys    *usageplan.Keys
 	stages  map[string]*stage
 	names   []string // of the stages, sorted
 }
@@ -69,11 +71,13 @@ type Plans struct {
 	mu       sync.Mutex
 	stages   map[string]*published
 	contents map[string]*content
+	keys     *keyring
 }
 
 // published is the newest state of a stage and what became of it.
 type published struct {
 	message *snapshotv1.Stage
+	at      int64 // revision of message
 	served  *stage
 	hash    string // of the content that is served
 	err     error
@@ -81,7 +85,7 @@ type published struct {
 
 // New makes an empty plan.
 func New(cfg Config) *Plans {
-	p := &Plans{cfg: cfg, stages: map[string]*published{}, contents: map[string]*content{}}
+	p := &Plans{cfg: cfg, stages: map[string]*published{}, contents: map[string]*content{}, keys: newKeyring()}
 	p.current.Store(&Plan{})
 	return p
 }
@@ -102,7 +106,7 @@ func (p *Plans) Apply(u snapshots.Update) {
 		// Stages of WebSocket APIs come as ApiStage; no edge serves them yet.
 		if message := r.GetStage(); message.GetStage() != nil {
 			named[r.GetKey()] = true
-			p.change(r.GetKey(), message)
+			p.change(r.GetKey(), message, r.GetRevision())
 		}
 	}
 	for _, key := range u.Deleted {
@@ -117,16 +121,17 @@ func (p *Plans) Apply(u snapshots.Update) {
 			p.compile(key, s, u.Content)
 		}
 	}
+	p.keys.apply(u)
 	p.forget()
 	p.current.Store(p.assemble())
 }
 
-func (p *Plans) change(key string, message *snapshotv1.Stage) {
+func (p *Plans) change(key string, message *snapshotv1.Stage, revision int64) {
 	if s := p.stages[key]; s != nil {
-		s.message = message
+		s.message, s.at = message, revision
 		return
 	}
-	p.stages[key] = &published{message: message}
+	p.stages[key] = &published{message: message, at: revision}
 }
 
 // compile tries to serve the newest state of a stage; what cannot be compiled leaves the last good plan in force.
@@ -135,6 +140,7 @@ func (p *Plans) compile(key string, s *published, find func(string) ([]byte, boo
 	c, err := p.content(hash, find)
 	if err == nil {
 		scope := scopeOf(s.message, c)
+		scope.Revision = s.at
 		s.served, s.hash, s.err = &stage{scope: scope, content: c}, hash, nil
 		return
 	}
@@ -192,7 +198,7 @@ func (p *Plans) assemble() *Plan {
 		id := s.message.GetApiId()
 		a := plan.apis[id]
 		if a == nil {
-			a = &api{account: s.message.GetAccount(), stages: map[string]*stage{}}
+			a = &api{account: s.message.GetAccount(), keys: p.keys.scopes[keyScope(s.message.GetAccount(), s.message.GetRegion())], stages: map[string]*stage{}}
 			plan.apis[id] = a
 		}
 		name := s.message.GetStage().GetStageName()

@@ -96,7 +96,7 @@ func TestUnserved(t *testing.T) {
 		"a VPC link":                 {MethodIntegration: &apigatewayv1.Integration{ConnectionType: proto.String("VPC_LINK")}},
 		"":                           {AuthorizationType: proto.String("NONE")},
 	} {
-		if got := unservedOfMethod(m, false); got != want {
+		if got := unservedOfMethod(m, false, false); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

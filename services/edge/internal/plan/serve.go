@@ -91,7 +91,7 @@ func (p *Plans) findStage(x *exchange.Exchange) (*stage, error) {
 		r.Add(executionlog.PhaseStage, executionlog.EndpointDisabled, t.API)
 		return nil, gatewayresponse.Forbidden(nil)
 	}
-	x.Scope = s.scope
+	x.Scope, x.Keys = s.scope, a.keys
 	r.Stage = s.scope.Stage
 	r.Add(executionlog.PhaseStage, executionlog.StageFound, s.scope.Stage, s.scope.DeploymentID)
 	return s, nil
