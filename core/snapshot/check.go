@@ -40,10 +40,10 @@ func Check(d *snapshotv1.Deployment) []Problem {
 		return checkAPI(d)
 	}
 	var out []Problem
-	methods := 0
+	methods, validation := 0, NewValidation(d)
 	each(d, func(where string, m *apigatewayv1.Method) {
 		methods++
-		out = append(out, checkMethod(where, m)...)
+		out = append(append(out, checkMethod(where, m)...), validation.check(where, m)...)
 	})
 	if methods == 0 {
 		out = append(out, Problem{Text: noMethods})
