@@ -62,6 +62,11 @@ const (
 	AuthorizerDenied
 	AuthorizerBroken
 
+	ParametersMissing
+	BodyInvalid
+	BodyValid
+	BodyUnchecked
+
 	CacheHit
 	CacheMiss
 	CacheShared
@@ -144,6 +149,11 @@ var sentences = [...]sentence{
 	AuthorizerUnauthorized: {"Authorizer {1} answered Unauthorized.", true},
 	AuthorizerDenied:       {"Authorizer {1} denies: {2}.", true},
 	AuthorizerBroken:       {"Authorizer {1} is broken: {2}.", true},
+
+	ParametersMissing: {"Missing required request parameters: {1}; they must be there, in this spelling, and not blank.", true},
+	BodyInvalid:       {"Invalid request body: it does not match model {1}, which is checked for content type {2}: {3}.", true},
+	BodyValid:         {text: "the body matches model {1}"},
+	BodyUnchecked:     {text: "the body is not checked: there is no model for content type {1}"},
 
 	CacheHit:            {text: "answered from the cache with status {n}"},
 	CacheMiss:           {text: "not in the cache"},

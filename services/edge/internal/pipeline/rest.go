@@ -34,6 +34,8 @@ type Method struct {
 	Integration *exchange.Integration
 	// Authorizer is nil for methods without one.
 	Authorizer *exchange.Authorizer
+	// Validator is nil for methods whose requests are not validated.
+	Validator *exchange.Validator
 	// Name is "{verb} {path}".
 	Name string
 	// KeyRequired demands an API key; KeyFromAuthorizer takes it from the authorizer's answer.
@@ -56,6 +58,7 @@ var rest = []step{
 	{func(m Method) bool { return served(m) && m.Authorizer != nil }, authorize},
 	{func(m Method) bool { return served(m) && m.KeyRequired }, apiKey},
 	{func(m Method) bool { return served(m) && m.Metered }, throttled},
+	{func(m Method) bool { return served(m) && m.Validator != nil }, validate},
 }
 
 // backend goes on from there, steps 0.13 to 0.15: what a kept answer of the response cache, step 0.12, spares.

@@ -11,6 +11,7 @@ import (
 	"github.com/limen-gateway/limen/core/gatewayresponse"
 	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/core/routing"
+	"github.com/limen-gateway/limen/core/snapshot"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
@@ -44,11 +45,11 @@ func compileDeployment(d *snapshotv1.Deployment, services *pipeline.Services) (*
 	if err != nil {
 		return nil, err
 	}
-	unserved := unservedOfAPI(d.GetRestApi())
+	unserved, validation := unservedOfAPI(d.GetRestApi()), snapshot.NewValidation(d)
 	var routes []routing.Route
 	for _, r := range d.GetResources() {
 		for _, verb := range sortedKeys(r.GetResourceMethods().GetEntries()) {
-			m, err := compileMethod(r, verb, r.GetResourceMethods().GetEntries()[verb], unserved, d.GetRestApi().GetApiKeySource() == "AUTHORIZER", authorizers, services)
+			m, err := compileMethod(r, verb, r.GetResourceMethods().GetEntries()[verb], unserved, d.GetRestApi().GetApiKeySource() == "AUTHORIZER", authorizers, validation, services)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", verb, r.GetPath(), err)
 			}
@@ -116,7 +117,7 @@ func unservedOfMethod(m *apigatewayv1.Method, authorized, metered bool) string {
 	return ""
 }
 
-func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method, unserved string, keyFromAuthorizer bool, authorizers map[string]*exchange.Authorizer, services *pipeline.Services) (*exchange.Method, error) {
+func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method, unserved string, keyFromAuthorizer bool, authorizers map[string]*exchange.Authorizer, validation *snapshot.Validation, services *pipeline.Services) (*exchange.Method, error) {
 	if m.GetMethodIntegration() == nil {
 		return nil, fmt.Errorf("the method has no integration")
 	}
@@ -135,7 +136,10 @@ func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method
 		}
 		out.Responses[status] = declared
 	}
-	var err error
+	validator, err := compileValidator(m, validation)
+	if err != nil {
+		return nil, err
+	}
 	if unserved == "" {
 		if out.Integration, err = compileIntegration(m.GetMethodIntegration(), out.Responses); err != nil {
 			return nil, err
@@ -143,7 +147,7 @@ func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method
 		out.Integration.CacheKey = compileCacheKey(m.GetMethodIntegration(), r.GetId(), out.Integration.Parameters)
 	}
 	out.Phases = pipeline.REST(pipeline.Method{
-		Name: out.Name, Integration: out.Integration, Authorizer: authorizer, Unserved: unserved,
+		Name: out.Name, Integration: out.Integration, Authorizer: authorizer, Validator: validator, Unserved: unserved,
 		KeyRequired: m.GetApiKeyRequired(), KeyFromAuthorizer: keyFromAuthorizer, Metered: services.Meter != nil,
 	}, services)
 	return out, nil
