@@ -64,7 +64,14 @@ func newAdmin(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("master_key_file: %w", err)
 	}
+	counts, err := h.meteringClient(rpc.Admin)
+	if err != nil {
+		return nil, err
+	}
 	deps := admin.Deps{Etcd: h.etcd, RootKeys: keys, Seal: ring, Edges: h.edgeAt, Lambda: h.lambda, Log: h.telemetry.Log}
+	if counts != nil {
+		deps.Metering = counts
+	}
 	service, err := admin.New(admin.Config{
 		Regions: h.config.Admin.Regions, Region: h.config.Region,
 		AllowUnknownMembers: h.config.Admin.AllowUnknownMembers, HoldUntilServed: h.dev,

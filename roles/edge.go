@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/limen-gateway/limen/core/throttle"
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
@@ -30,13 +31,24 @@ type EdgeConfig struct {
 	Functions    string        `yaml:"functions_url" help:"URL of the functions host, when it is not in this process: http://functions:9001"`
 	Authz        string        `yaml:"authz_address" help:"host:port of authz.grpc_listen, when authz is not in this process"`
 	Cache        string        `yaml:"cache_address" help:"host:port of cache.grpc_listen, when the cache is not in this process; without one nothing is cached"`
-	AccessLog    bool          `yaml:"access_log" default:"true" help:"write one line for each request"`
+	// QuotaFallback and MeteringTimeout say what happens when metering does not answer.
+	QuotaFallback   string        `yaml:"quota_fallback" default:"allow" help:"allow or deny requests under a quota while metering does not answer"`
+	MeteringTimeout time.Duration `yaml:"metering_timeout" default:"1s" help:"how long a request waits for metering before this edge decides alone"`
+	AccountRate     float64       `yaml:"account_rate" help:"requests per second of each account, of all its APIs; AWS's number is 10000; 0 sets no limit"`
+	AccountBurst    int64         `yaml:"account_burst" default:"5000" help:"requests of an account at once, with account_rate"`
+	AccessLog       bool          `yaml:"access_log" default:"true" help:"write one line for each request"`
 }
 
 // Check tells which setting breaks which rule.
 func (c *EdgeConfig) Check() error {
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return settings.Refuse("cert_file", "must be given together with key_file")
+	}
+	if c.QuotaFallback != "" && c.QuotaFallback != "allow" && c.QuotaFallback != "deny" {
+		return settings.Refuse("quota_fallback", "must be allow or deny, not %q", c.QuotaFallback)
+	}
+	if c.AccountRate < 0 || c.AccountBurst < 0 {
+		return settings.Refuse("account_rate", "must not be negative, nor account_burst")
 	}
 	return nil
 }
@@ -71,6 +83,10 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	if err != nil {
 		return nil, err
 	}
+	counts, err := h.meteringClient(rpc.Edge)
+	if err != nil {
+		return nil, err
+	}
 	ring, err := seal.LoadOrCreate(h.edgeKeyFile())
 	if err != nil {
 		return nil, fmt.Errorf("edge_key_file: %w", err)
@@ -82,9 +98,10 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	service, err := edge.New(edge.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
 		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
+		DenyQuota: c.QuotaFallback == "deny", MeteringTimeout: c.MeteringTimeout, AccountLimit: accountLimit(c),
 		AccessJSON: h.config.Telemetry.LogFormat == "json",
 	}, edge.Deps{
-		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Cache: cache, Fallback: fallback, Sockets: sockets,
+		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Metering: counts, Cache: cache, Fallback: fallback, Sockets: sockets,
 		Log: h.telemetry.Log, AccessLog: accessLog(h), Meter: h.telemetry.Meters.Meter("limen/edge"),
 	})
 	if err != nil {
@@ -95,6 +112,14 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	service.Register(n.server)
 	h.edge.Store(n)
 	return n, nil
+}
+
+// accountLimit is the limit of each account's requests; the zero value is none.
+func accountLimit(c EdgeConfig) throttle.Limit {
+	if c.AccountRate == 0 {
+		return throttle.Limit{}
+	}
+	return throttle.Limit{Rate: c.AccountRate, Burst: c.AccountBurst}
 }
 
 // invoker reaches functions: the host of this process, or one elsewhere.

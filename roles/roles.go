@@ -43,6 +43,9 @@ type Config struct {
 	Edge        EdgeConfig       `yaml:"edge"`
 	Authz       AuthzConfig      `yaml:"authz"`
 	Cache       CacheConfig      `yaml:"cache"`
+	Metering    MeteringConfig   `yaml:"metering"`
+	// MeteringAddress is where edges and admin in other processes find metering.
+	MeteringAddress string `yaml:"metering_address" help:"host:port of metering.grpc_listen, for edges and admins in other processes"`
 	// AdminAddress is where followers in other processes find admin.
 	AdminAddress string `yaml:"admin_address" help:"host:port of admin.grpc_listen, for edges and functions hosts in other processes"`
 	EdgeKeyFile  string `yaml:"edge_key_file" env:"LIMEN_EDGE_KEY_FILE" help:"the file of the key that seals copies of the configuration on disk; made in the data folder when not named"`
@@ -69,6 +72,7 @@ type house struct {
 	functions atomic.Pointer[functions.Service] // set when the host of this process is built
 	edge      atomic.Pointer[edgeNode]
 	authz     *authzNode
+	metering  *meteringNode
 	cache     *cacheNode
 	peers     *peers
 	dev       bool // one process plays every role
@@ -110,6 +114,7 @@ func all() []role {
 	return []role{
 		{name: "etcd", build: newEtcd},
 		{name: "nats", build: newNATS},
+		{name: "metering", build: newMetering, needs: []string{"nats"}},
 		{name: "admin", build: newAdmin, needs: []string{"etcd"}},
 		{name: "functions", build: newFunctions},
 		{name: "authz", build: newAuthz},

@@ -155,8 +155,8 @@ func TestServerRefusesRolesItDoesNotHave(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{[]string{"etcd", "egde"}, `there is no role "egde"; the roles are etcd, nats, admin, functions, authz, edge`},
-		{nil, "no role is named; the roles are etcd, nats, admin, functions, authz, edge"},
+		{[]string{"etcd", "egde"}, `there is no role "egde"; the roles are etcd, nats, metering, admin, functions, authz, cache, edge`},
+		{nil, "no role is named; the roles are etcd, nats, metering, admin, functions, authz, cache, edge"},
 	}
 	for _, tt := range tests {
 		if _, err := Server(Config{}, nil, tt.names...); err == nil || !strings.HasPrefix(err.Error(), tt.want) {

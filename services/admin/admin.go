@@ -55,10 +55,15 @@ type Deps struct {
 	// Lambda answers invocations for a caller's region and account; nil, or a nil handler, where no functions host is in the
 	// process.
 	Lambda func(region, account string) http.Handler
+	// Metering reads and extends usage; nil where nothing counts.
+	Metering Metering
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 	Log *slog.Logger
 }
+
+// Metering is what admin asks of metering.
+type Metering = apigateway.Metering
 
 // Service is the control plane of one process.
 type Service struct {
@@ -96,6 +101,9 @@ func New(config Config, deps Deps) (*Service, error) {
 	s := &Service{config: config, deps: deps, keys: identity.NewKeys(deps.RootKeys), table: table, opened: make(chan struct{})}
 	s.store = draft.New(deps.Etcd, deps.Now, randomID)
 	s.apis = apigateway.New(s.store, deps.Seal)
+	if deps.Metering != nil {
+		s.apis.WithMetering(deps.Metering)
+	}
 	s.follow = deploy.NewConfig(s.store, deps.Log)
 	s.operator = operator.New(s.store, s.follow, deps.Edges, deps.Log)
 	return s, nil

@@ -24,10 +24,18 @@ type Service struct {
 	adminv1.UnimplementedApiGatewayServer
 	store *draft.Store
 	keys  *seal.Keyring
+	// metering is nil where usage is not counted.
+	metering Metering
 }
 
 // New makes the service on a store. keys seals the values of API keys; without it they can neither be stored nor shown.
 func New(store *draft.Store, keys *seal.Keyring) *Service { return &Service{store: store, keys: keys} }
+
+// WithMetering makes the service read usage from metering; it comes before the first call.
+func (s *Service) WithMetering(m Metering) *Service {
+	s.metering = m
+	return s
+}
 
 func (s *Service) runner() operation.Runner { return operation.Runner{Store: s.store} }
 

@@ -96,7 +96,7 @@ func (c *Config) serve(req *configv1.FollowRequest, stream grpc.ServerStreamingS
 
 // kinds are what each role follows, by the first segment of a resource's key: nobody gets more than it needs.
 var kinds = map[string][]string{
-	"edge":      {draft.Stages},
+	"edge":      {draft.Stages, draft.APIKeys, draft.UsagePlans},
 	"functions": {draft.Functions},
 }
 

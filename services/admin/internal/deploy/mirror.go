@@ -38,9 +38,10 @@ type mirror struct {
 	resources   map[string]*configv1.Resource
 	deployments map[string]deployed // by the stored key of the deployment
 	stages      map[string]stored   // by the stored key of the stage
-	gone        map[string]int64    // key of a resource → revision of its deletion
-	floor       int64               // deletions up to here are forgotten: older followers start over
-	changed     chan struct{}       // closed, and replaced, with every change
+	usage       usage
+	gone        map[string]int64 // key of a resource → revision of its deletion
+	floor       int64            // deletions up to here are forgotten: older followers start over
+	changed     chan struct{}    // closed, and replaced, with every change
 }
 
 type deployed struct {
@@ -74,7 +75,7 @@ func newMirror(client *clientv3.Client, log *slog.Logger) *mirror {
 func (m *mirror) reset(revision int64) {
 	m.revision, m.floor = revision, revision
 	m.resources, m.deployments = map[string]*configv1.Resource{}, map[string]deployed{}
-	m.stages, m.gone = map[string]stored{}, map[string]int64{}
+	m.stages, m.gone, m.usage = map[string]stored{}, map[string]int64{}, newUsage()
 }
 
 // run follows etcd until ctx ends. What it knows stays served while etcd is away.
@@ -191,6 +192,7 @@ func (m *mirror) load(ctx context.Context) (int64, error) {
 	for key, r := range records {
 		m.put(key, r.value, r.revision)
 	}
+	m.publishUsage()
 	m.ready = true
 	m.announce()
 	return revision, nil
@@ -203,9 +205,9 @@ type record struct {
 
 func isPublished(p draft.Parsed) bool {
 	switch p.Segments[0] {
-	case draft.Stages, draft.Deployments:
+	case draft.Stages, draft.Deployments, draft.PlanKeys:
 		return len(p.Segments) == 3
-	case draft.Functions:
+	case draft.Functions, draft.APIKeys, draft.KeyValues, draft.UsagePlans:
 		return len(p.Segments) == 2
 	}
 	return false
@@ -228,6 +230,7 @@ func (m *mirror) apply(response clientv3.WatchResponse) {
 			m.put(key, event.Kv.Value, event.Kv.ModRevision)
 		}
 	}
+	m.publishUsage()
 	m.revision = max(m.revision, response.Header.Revision)
 	// The books about followers are kept beside the configuration. A follower that were told of its own report would
 	// report again, and so on for ever.
@@ -253,6 +256,8 @@ func (m *mirror) put(key string, value []byte, revision int64) {
 		err = m.putStage(key, p, value, revision)
 	case draft.Functions:
 		err = m.putFunction(p, value, revision)
+	default:
+		err = m.usage.put(key, p, value, revision)
 	}
 	if err != nil {
 		m.log.Error("published record is damaged", "key", key, "error", err)
@@ -347,8 +352,12 @@ func (m *mirror) set(r *configv1.Resource) {
 
 func (m *mirror) remove(key string, revision int64) {
 	p, _ := draft.ParseKey(key)
-	if p.Segments[0] == draft.Deployments {
+	switch {
+	case p.Segments[0] == draft.Deployments:
 		delete(m.deployments, key)
+		return
+	case isUsage(p.Segments[0]):
+		m.usage.remove(key, p, revision)
 		return
 	}
 	delete(m.stages, key)
