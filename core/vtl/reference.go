@@ -91,9 +91,10 @@ func (e *refExpr) render(r *renderer) error {
 		return nil
 	case v.kind == ObjectKind:
 		if b, ok := v.ref.(*blockValue); ok {
-			done, err := b.render(r)
-			if done || err != nil {
+			if done, err := b.render(r); err != nil {
 				return err
+			} else if done {
+				return r.printedAt(e, start, v)
 			}
 			v = Value{}
 		}
@@ -210,8 +211,9 @@ func property(v Value, name string) Value {
 			return BoolValue(!finite(v) && v.double() == v.double())
 		}
 	case ObjectKind:
-		found, _ := v.ref.(Object).Property(name)
-		return found
+		if found, ok := v.ref.(Object).Property(name); ok {
+			return found
+		}
 	}
 	return Value{}
 }
