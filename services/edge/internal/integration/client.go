@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -231,7 +230,6 @@ func (u *upstream) roundTrip(x *exchange.Exchange, o *outgoing) (keep bool, err 
 	}
 	u.out = appendHead(x, u.out[:0], o)
 	n, sent := u.send(o.body)
-	runtime.Gosched() // others run while the backend answers; the answer is then there at the first try
 	if sent != nil && n == 0 && !errors.Is(sent, os.ErrDeadlineExceeded) {
 		return false, errUnsent
 	}

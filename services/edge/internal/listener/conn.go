@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -118,7 +117,8 @@ func (c *conn) wait() bool {
 		}
 		c.idleSince = c.now
 	}
-	runtime.Gosched() // as in the upstream client: a client that answers at once is read at the first try
+	// A yield before the read would save a system call at full load, but who yields queues behind everybody: the 99th
+	// percentile was three times as long.
 	c.idle.Store(true)
 	defer c.idle.Store(false)
 	return !c.s.draining.Load() && c.r.Wait(1) == nil
