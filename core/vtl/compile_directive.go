@@ -52,7 +52,7 @@ func (c *compiler) foreach(n *node) step {
 	if key.kind == nodeReference && !key.ref.runt {
 		s.key = c.symbols.slot(key.ref.root)
 	} else {
-		s.key = c.symbols.slot(c.afterFirst(key))
+		s.key = c.symbols.slot(afterFirst(c.literal(key)))
 	}
 	if len(n.kids) > 3 {
 		// The fourth is rendered, whatever it is: a surplus argument takes the place of the block.
@@ -70,18 +70,12 @@ func (c *compiler) foreach(n *node) step {
 	return s
 }
 
-// afterFirst is a literal without its first character: what Velocity takes for a name where it expects "$name".
-func (c *compiler) afterFirst(n *node) string {
-	s := c.literal(n)
-	return s[min(len(s), 1):]
-}
-
 func (c *compiler) define(n *node) step {
 	if len(n.kids) != 2 {
 		c.fail(n, "#define needs one reference")
 		return nil
 	}
-	key := c.afterFirst(n.kids[0])
+	key := afterFirst(c.literal(n.kids[0]))
 	if n.kids[0].kind == nodeReference {
 		key = n.kids[0].ref.key
 	}

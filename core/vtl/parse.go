@@ -112,6 +112,15 @@ func abbreviated(s string) string {
 	return s
 }
 
+// afterFirst is a text without its first character: what Velocity takes for a name where it expects "$name" or "#name".
+func afterFirst(s string) string {
+	if s == "" {
+		return ""
+	}
+	_, n := decode(s)
+	return s[n:]
+}
+
 func (p *parser) image(t token) string { return p.text[t.start:t.end] }
 
 // enter guards the recursion; each enter that is true is followed by a leave.
@@ -288,8 +297,7 @@ func (p *parser) escape() {
 		half = true
 	case tokenEOF:
 	default:
-		image := p.image(next)
-		name := image[len(string(firstRune(image))):]
+		name := afterFirst(p.image(next))
 		half = isDirective(name) || p.macros[name]
 	}
 	if half {

@@ -89,9 +89,7 @@ func beginsArguments(kind tokenKind) bool {
 func (p *parser) root(first, name token) *reference {
 	r := p.slab.reference()
 	image := p.image(first)
-	if len(image) > 0 {
-		r.key = image[len(string(firstRune(image))):]
-	}
+	r.key = afterFirst(image)
 	if i := strings.Index(image, `\!`); i >= 0 {
 		// "$\!a" is no reference: it loses one backslash, and has no value.
 		first := strings.IndexByte(image[strings.IndexByte(image, '$'):], '\\') + strings.IndexByte(image, '$')

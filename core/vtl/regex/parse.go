@@ -277,6 +277,9 @@ func (p *parser) close(make func(node, int) node, index int) node {
 
 func (p *parser) behind(negate bool) node {
 	return p.close(func(body node, _ int) node {
+		if endless(body) {
+			p.fail("Look-behind group does not have an obvious maximum length")
+		}
 		return look{body, true, negate}
 	}, 0)
 }

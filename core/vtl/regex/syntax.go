@@ -1,5 +1,7 @@
 package regex
 
+import "slices"
+
 // The tree of a pattern.
 type node interface{}
 
@@ -115,6 +117,25 @@ func width(n node) (low, high int) {
 		return low, min(h*x.max, maxRepeat)
 	}
 	return 0, 0
+}
+
+// endless: Java refuses it in a look-behind. It overlooks the repetition of a single character.
+func endless(n node) bool {
+	switch x := n.(type) {
+	case reference:
+		return true
+	case group:
+		return endless(x.body)
+	case atomic:
+		return endless(x.body)
+	case sequence:
+		return slices.ContainsFunc(x.items, endless)
+	case choice:
+		return slices.ContainsFunc(x.items, endless)
+	case repeat:
+		return x.max < 0 && single(x.body) == nil || endless(x.body)
+	}
+	return false
 }
 
 func addWidth(a, b int) int {
