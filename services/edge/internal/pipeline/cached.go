@@ -125,7 +125,7 @@ func (l *lookup) refresh(ctx context.Context) error {
 // answer takes a kept answer, or that of a request for the same key that is on its way, or makes one.
 func (l *lookup) answer(ctx context.Context) error {
 	ended := l.ended.Load()
-	if l.find(ctx) {
+	if l.find(ctx) != nil {
 		return nil
 	}
 	f, leads := l.join(l.flightKey())
@@ -134,29 +134,32 @@ func (l *lookup) answer(ctx context.Context) error {
 	}
 	defer l.end(l.flightKey(), f)
 	// A flight that ended since the look-up may have been one for this key: its answer is kept by now.
-	if l.ended.Load() != ended && l.find(ctx) {
-		return nil
+	if l.ended.Load() != ended {
+		if kept := l.find(ctx); kept != nil {
+			f.land(kept)
+			return nil
+		}
 	}
 	return l.lead(ctx, f)
 }
 
 func (l *lookup) flightKey() flightKey { return flightKey{l.scope, l.key} }
 
-// find answers with what is kept.
-func (l *lookup) find(ctx context.Context) bool {
+// find answers with what is kept, and returns it; nil when nothing is.
+func (l *lookup) find(ctx context.Context) *cachev1.Entry {
 	entry, err := l.get(ctx, l.scope, l.key[:])
 	if entry != nil {
 		l.x.Record.AddNumber(executionlog.PhaseCache, executionlog.CacheHit, int64(entry.Status))
 		l.use(entry)
-		return true
+		return entry
 	}
 	if l.silent = err != nil; l.silent {
 		l.x.Record.Add(executionlog.PhaseCache, executionlog.CacheBypassed, err.Error())
-		return false
+		return nil
 	}
 	l.x.Record.Add(executionlog.PhaseCache, executionlog.CacheMiss)
 	l.x.Cached = exchange.CacheMiss
-	return false
+	return nil
 }
 
 // lead makes the answer for all who wait for it.
