@@ -24,6 +24,7 @@ import (
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/apigateway"
+	"github.com/limen-gateway/limen/services/admin/internal/apigatewayv2"
 	"github.com/limen-gateway/limen/services/admin/internal/deploy"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
 	"github.com/limen-gateway/limen/services/admin/internal/identity"
@@ -112,7 +113,7 @@ func New(config Config, deps Deps) (*Service, error) {
 // Register adds the services that admin answers.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	adminv1.RegisterApiGatewayServer(r, s.apis)
-	adminv1.RegisterApiGatewayV2Server(r, adminv1.UnimplementedApiGatewayV2Server{})
+	adminv1.RegisterApiGatewayV2Server(r, apigatewayv2.New(s.store))
 	adminv1.RegisterApiGatewayManagementApiServer(r, adminv1.UnimplementedApiGatewayManagementApiServer{})
 	adminv1.RegisterAdminServer(r, s.operator)
 	configv1.RegisterConfigServer(r, s.follow)

@@ -225,7 +225,7 @@ func TestDeployment(t *testing.T) {
 
 func TestNotBuilt(t *testing.T) {
 	p := newPlane(t)
-	p.call(alice, "GET", "/v2/apis", "").want(t, 501, "NotImplementedException", "GetApis is not implemented yet")
+	p.call(alice, "GET", "/v2/vpclinks", "").want(t, 501, "NotImplementedException", "GetVpcLinks is not implemented yet")
 }
 
 func TestPages(t *testing.T) {
