@@ -69,7 +69,7 @@ func (c *conformanceCase) check(o Options, want *string) string {
 	}
 	var variables []Variable
 	for k, v := range context.Map().All() {
-		variables = append(variables, Variable{k.str, plainLists(v)})
+		variables = append(variables, Variable{k.text(), plainLists(v)})
 	}
 	p, err := CompileText(c.Input.Template, o)
 	var out []byte

@@ -24,9 +24,9 @@ func pow10(n int32) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewIn
 func toDecimal(v Value) decimal {
 	switch v.kind {
 	case BigDecimal:
-		return v.ref.(decimal)
+		return v.dec()
 	case BigInteger:
-		return decimal{v.ref.(*big.Int), 0}
+		return decimal{v.big(), 0}
 	}
 	return exactDecimal(toDouble(v))
 }

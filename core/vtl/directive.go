@@ -235,7 +235,7 @@ func (s *endStep) render(r *renderer) error {
 	case s.arg == nil:
 		return errBreak
 	}
-	loop, ok := v.ref.(*loop)
+	loop, ok := v.any().(*loop)
 	if !ok {
 		return r.failAt(s.place, errNotAScope)
 	}

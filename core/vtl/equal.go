@@ -15,7 +15,7 @@ func equalValues(a, b Value, m *meter) bool {
 	}
 	switch a.kind {
 	case String:
-		return a.str == b.str
+		return a.text() == b.text()
 	case Null:
 		return true
 	case Boolean, Integer, Long, Character:
@@ -23,9 +23,9 @@ func equalValues(a, b Value, m *meter) bool {
 	case Double:
 		return a.num == b.num || math.IsNaN(a.double()) && math.IsNaN(b.double())
 	case BigInteger:
-		return a.ref.(*big.Int).Cmp(b.ref.(*big.Int)) == 0
+		return a.big().Cmp(b.big()) == 0
 	case BigDecimal:
-		x, y := a.ref.(decimal), b.ref.(decimal)
+		x, y := a.dec(), b.dec()
 		return x.scale == y.scale && x.unscaled.Cmp(y.unscaled) == 0
 	}
 	if !m.enter() || !m.spend(1) {
@@ -35,11 +35,11 @@ func equalValues(a, b Value, m *meter) bool {
 	defer m.leave()
 	switch a.kind {
 	case ListKind:
-		return equalLists(a.ref.(*List), b.ref.(*List), m)
+		return equalLists(a.List(), b.List(), m)
 	case MapKind:
-		return equalMaps(a.ref.(*Map), b.ref.(*Map), m)
+		return equalMaps(a.Map(), b.Map(), m)
 	}
-	return equalObjects(a.ref, b.ref, m)
+	return equalObjects(a.any(), b.any(), m)
 }
 
 func equalLists(a, b *List, m *meter) bool {
@@ -118,7 +118,7 @@ func indexOf(s sequence, v Value, m *meter) int {
 func looseEqual(a, b Value, m *meter) bool {
 	switch {
 	case a.kind == String && b.kind == String:
-		return a.str == b.str
+		return a.text() == b.text()
 	case a.isNumber() && b.isNumber():
 		return compareNumbers(a, b) == 0
 	case a.kind == Null || b.kind == Null:
@@ -126,7 +126,7 @@ func looseEqual(a, b Value, m *meter) bool {
 	case sameClass(a, b):
 		return equalValues(a, b, m)
 	}
-	x, y := a.str, b.str
+	x, y := a.text(), b.text()
 	if a.kind != String {
 		x = string(appendValue(nil, a, m))
 	}
@@ -146,7 +146,7 @@ func sameClass(a, b Value) bool {
 		x, y := a.List().class, b.List().class
 		return x == y || x <= jsonArray && y <= jsonArray
 	case ObjectKind:
-		return reflect.TypeOf(a.ref) == reflect.TypeOf(b.ref) && a.className() == b.className()
+		return reflect.TypeOf(a.any()) == reflect.TypeOf(b.any()) && a.className() == b.className()
 	}
 	return true
 }
@@ -170,7 +170,7 @@ func hashCode(v Value, m *meter) int32 {
 		return int32(v.num ^ v.num>>32)
 	case String:
 		h := int32(0)
-		for _, u := range units(v.str) {
+		for _, u := range units(v.text()) {
 			h = 31*h + int32(u)
 		}
 		return h
@@ -187,11 +187,11 @@ func hashCode(v Value, m *meter) int32 {
 		}
 		return h
 	case BigInteger:
-		return hashBig(v.ref.(*big.Int))
+		return hashBig(v.big())
 	case BigDecimal:
-		return 31*hashBig(v.ref.(decimal).unscaled) + v.ref.(decimal).scale
+		return 31*hashBig(v.dec().unscaled) + v.dec().scale
 	case ObjectKind:
-		return hashObject(v.ref, m)
+		return hashObject(v.any(), m)
 	}
 	return 0
 }

@@ -144,7 +144,7 @@ func (e *stringExpr) single(r *renderer) (Value, error) {
 	case v.kind == Null:
 		return StringValue(e.only.nullText(r)), nil
 	}
-	b, ok := v.ref.(*blockValue)
+	b, ok := v.any().(*blockValue)
 	if !ok {
 		s := r.printed(v, "")
 		return StringValue(s), r.err
@@ -286,7 +286,7 @@ func (e *mathExpr) concat(r *renderer, a, b Value) (Value, error) {
 func (r *renderer) printed(v Value, literal string) string {
 	switch v.kind {
 	case String:
-		return v.str
+		return v.text()
 	case Null:
 		return literal
 	}

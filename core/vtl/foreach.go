@@ -44,7 +44,7 @@ type walk struct {
 
 // over begins a walk; false for what cannot be walked over.
 func over(v Value) (walk, bool) {
-	switch x := v.ref.(type) {
+	switch x := v.any().(type) {
 	case *List:
 		return walk{list: x, size: x.Len()}, true
 	case *Map:
@@ -213,7 +213,7 @@ func (l *loop) store() *Map {
 func (l *loop) topmost() Value {
 	top := l
 	for {
-		outer, ok := top.parent.ref.(*loop)
+		outer, ok := top.parent.any().(*loop)
 		if !ok {
 			return ObjectValue(top)
 		}
@@ -235,14 +235,14 @@ func (l *loop) Property(name string) (Value, bool) {
 	case "last", "Last":
 		return BoolValue(!l.hasNext), true
 	case "parent", "Parent":
-		if _, ok := l.parent.ref.(*loop); !ok {
+		if _, ok := l.parent.any().(*loop); !ok {
 			return Value{}, false
 		}
 		return l.parent, true
 	case "topmost", "Topmost":
 		return l.topmost(), true
 	}
-	for outer := l; outer != nil; outer, _ = outer.parent.ref.(*loop) {
+	for outer := l; outer != nil; outer, _ = outer.parent.any().(*loop) {
 		if v, ok := outer.store().Get(name); ok {
 			return v, true
 		}

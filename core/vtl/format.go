@@ -32,7 +32,7 @@ func (r *renderer) format(pattern Value, args []Value) (Value, error) {
 	}
 	var out []byte
 	next, last := 0, -1
-	for s := pattern.str; s != ""; {
+	for s := pattern.text(); s != ""; {
 		percent := strings.IndexByte(s, '%')
 		if percent < 0 {
 			out = append(out, s...)
@@ -328,7 +328,7 @@ func (s *formatSpec) notFinite(f float64) string {
 // decimalDigits is the number as 0.digits × 10^exponent; of a Double, the digits that it prints.
 func decimalDigits(v Value) (digits string, exponent int, negative bool) {
 	if v.kind == BigDecimal {
-		d := v.ref.(decimal)
+		d := v.dec()
 		digits = new(big.Int).Abs(d.unscaled).String()
 		return digits, len(digits) - int(d.scale), d.unscaled.Sign() < 0
 	}

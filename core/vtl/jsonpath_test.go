@@ -306,7 +306,7 @@ func compares(t string, x, root Value) bool {
 		case "!=":
 			return !equal
 		}
-		d := strings.Compare(a.str, b.str)
+		d := strings.Compare(a.text(), b.text())
 		if numbers {
 			d = compareDoubles(toDouble(a), toDouble(b))
 		} else if a.kind != String || b.kind != String {

@@ -66,7 +66,7 @@ func (s *evaluateStep) render(r *renderer) error {
 	if err != nil || v.kind == Null {
 		return err
 	}
-	text := v.str
+	text := v.text()
 	if v.kind != String {
 		if text = string(appendValue(nil, v, &r.meter)); r.err != nil {
 			return r.failAt(s.place, r.err)

@@ -25,8 +25,10 @@ type mapKey struct {
 
 func keyOf(v Value) (mapKey, bool) {
 	switch v.kind {
-	case Null, Boolean, Integer, Long, Double, Character, String:
-		return mapKey{v.kind, v.num, v.str}, true
+	case Null, Boolean, Integer, Long, Double, Character:
+		return mapKey{v.kind, v.num, ""}, true
+	case String:
+		return mapKey{String, 0, v.text()}, true
 	}
 	return mapKey{}, false
 }
@@ -41,7 +43,7 @@ func (m *Map) Len() int { return len(m.entries) }
 func (m *Map) Get(key string) (Value, bool) {
 	if m.index == nil && len(m.entries) < indexFrom {
 		for i := range m.entries {
-			if e := &m.entries[i]; e.key.kind == String && e.key.str == key {
+			if e := &m.entries[i]; e.key.kind == String && e.key.text() == key {
 				return e.value, true
 			}
 		}
@@ -85,7 +87,7 @@ func (m *Map) find(key Value) int {
 			continue
 		}
 		if ok {
-			if e.num == key.num && e.str == key.str {
+			if e.num == key.num && e.text() == key.text() {
 				return i
 			}
 		} else if equalValues(*e, key, newMeter(Limits{}.withDefaults())) {

@@ -44,12 +44,12 @@ func receiverOf(v Value) receiver {
 	case MapKind:
 		return onMap
 	case ListKind:
-		if v.ref.(*List).class.isArray() {
+		if v.List().class.isArray() {
 			return onArray
 		}
 		return onList
 	}
-	if w, ok := v.ref.(*view); ok {
+	if w, ok := v.any().(*view); ok {
 		if w.of == viewValues {
 			return onValues
 		}
@@ -153,10 +153,10 @@ func accepts(param byte, v Value) bool {
 	case 'B': // BigInteger
 		return v.kind == BigInteger
 	case 'L': // Collection
-		_, isView := v.ref.(*view)
-		return isView || v.kind == ListKind && !v.ref.(*List).class.isArray()
+		_, isView := v.any().(*view)
+		return isView || v.kind == ListKind && !v.List().class.isArray()
 	case 'A': // Object[]
-		return v.kind == ListKind && (v.ref.(*List).class == array || v.ref.(*List).class == fixed)
+		return v.kind == ListKind && (v.List().class == array || v.List().class == fixed)
 	case 'M': // Map
 		return v.kind == MapKind
 	}
@@ -196,7 +196,7 @@ func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value
 	}
 	to := receiverOf(v)
 	if to == onObject {
-		found, ok, err := v.ref.(Object).Call(name, args)
+		found, ok, err := v.Object().Call(name, args)
 		if ok || err != nil {
 			return found, err
 		}
@@ -204,7 +204,7 @@ func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value
 	if methods == nil {
 		return Value{}, nil
 	}
-	if c, ok := v.ref.(class); ok {
+	if c, ok := v.any().(class); ok {
 		return r.static(c, methods, args)
 	}
 	m, err := methods.choose(to, args)

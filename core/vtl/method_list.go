@@ -7,19 +7,19 @@ var collectionMethods = []method{
 	{"size", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return IntValue(int64(sizeOf(s))), nil }},
 	{"isEmpty", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return BoolValue(sizeOf(s) == 0), nil }},
 	{"contains", "O", func(r *renderer, s Value, a []Value) (Value, error) {
-		return BoolValue(indexOf(s.ref.(sequence), a[0], &r.meter) >= 0), r.err
+		return BoolValue(indexOf(s.any().(sequence), a[0], &r.meter) >= 0), r.err
 	}},
 	{"containsAll", "L", func(r *renderer, s Value, a []Value) (Value, error) {
 		if a[0].kind == Null {
 			return Value{}, errNull
 		}
-		return BoolValue(containsAll(s.ref.(sequence), a[0].ref.(sequence), &r.meter)), r.err
+		return BoolValue(containsAll(s.any().(sequence), a[0].any().(sequence), &r.meter)), r.err
 	}},
 	{"iterator", "", func(_ *renderer, s Value, _ []Value) (Value, error) {
-		return ObjectValue(s.ref.(sequence).iterator()), nil
+		return ObjectValue(s.any().(sequence).iterator()), nil
 	}},
 	{"toArray", "", func(r *renderer, s Value, _ []Value) (Value, error) {
-		l := &List{class: fixed, items: elements(s.ref.(sequence))}
+		l := &List{class: fixed, items: elements(s.any().(sequence))}
 		r.spend(l.Len())
 		return ListValue(l), r.err
 	}},
@@ -39,7 +39,7 @@ func elements(s sequence) []Value {
 }
 
 func sizeOf(v Value) int {
-	switch x := v.ref.(type) {
+	switch x := v.any().(type) {
 	case *List:
 		return x.Len()
 	case *Map:
@@ -181,7 +181,7 @@ func addAll(r *renderer, l *List, at int, from Value) (Value, error) {
 	if !r.size((l.Len() + sizeOf(from)) * 16) {
 		return Value{}, r.err
 	}
-	more := elements(from.ref.(sequence))
+	more := elements(from.any().(sequence))
 	tail := append([]Value(nil), l.items[at:]...)
 	l.items = append(append(l.items[:at], more...), tail...)
 	return BoolValue(len(more) > 0), nil
@@ -194,7 +194,7 @@ func filter(r *renderer, l *List, in Value, keep bool) (Value, error) {
 	}
 	kept := l.items[:0:0]
 	for _, v := range l.items {
-		if (indexOf(in.ref.(sequence), v, &r.meter) >= 0) == keep {
+		if (indexOf(in.any().(sequence), v, &r.meter) >= 0) == keep {
 			kept = append(kept, v)
 		}
 	}
@@ -244,7 +244,7 @@ func unsupported(*renderer, Value, []Value) (Value, error) { return Value{}, err
 var viewMethods = []method{
 	{"add", "O", unsupported},
 	{"remove", "O", func(r *renderer, s Value, a []Value) (Value, error) {
-		w := s.ref.(*view)
+		w := s.any().(*view)
 		i := indexOf(w, a[0], &r.meter)
 		if i >= 0 {
 			w.m.remove(w.m.entries[i].key)
@@ -252,7 +252,7 @@ var viewMethods = []method{
 		return BoolValue(i >= 0), r.err
 	}},
 	{"clear", "", func(_ *renderer, s Value, _ []Value) (Value, error) {
-		s.ref.(*view).m.clear()
+		s.any().(*view).m.clear()
 		return done()
 	}},
 }

@@ -223,7 +223,7 @@ func compareThis(_ *renderer, s Value, a []Value) (Value, error) {
 }
 
 func parseBoolean(_ *renderer, _ Value, a []Value) (Value, error) {
-	return BoolValue(strings.EqualFold(a[0].str, "true")), nil
+	return BoolValue(strings.EqualFold(a[0].text(), "true")), nil
 }
 
 // notANumber is Java's NumberFormatException.
@@ -237,11 +237,11 @@ func parseInteger(a []Value, size int) (int64, error) {
 		radix = int(a[1].Int())
 	}
 	if radix < 2 || radix > 36 || a[0].kind == Null {
-		return 0, notANumber(a[0].str)
+		return 0, notANumber(a[0].text())
 	}
-	n, err := strconv.ParseInt(a[0].str, radix, size)
+	n, err := strconv.ParseInt(a[0].text(), radix, size)
 	if err != nil {
-		return 0, notANumber(a[0].str)
+		return 0, notANumber(a[0].text())
 	}
 	return n, nil
 }
@@ -258,7 +258,7 @@ func parseInt64(_ *renderer, _ Value, a []Value) (Value, error) {
 
 // decodeInteger is decode: decimal, 0x, # or a leading 0 for octal.
 func decodeInteger(v Value, size int) (Value, error) {
-	s, sign := v.str, ""
+	s, sign := v.text(), ""
 	if strings.HasPrefix(s, "-") || strings.HasPrefix(s, "+") {
 		sign, s = s[:1], s[1:]
 	}
@@ -273,7 +273,7 @@ func decodeInteger(v Value, size int) (Value, error) {
 	}
 	n, err := strconv.ParseInt(sign+s, radix, size)
 	if err != nil || strings.HasPrefix(s, "-") || strings.HasPrefix(s, "+") {
-		return Value{}, notANumber(v.str)
+		return Value{}, notANumber(v.text())
 	}
 	if size == 64 {
 		return LongValue(n), nil
@@ -283,7 +283,7 @@ func decodeInteger(v Value, size int) (Value, error) {
 
 // parseDouble is Java's: white space around and a letter for the type behind are allowed.
 func parseDouble(_ *renderer, _ Value, a []Value) (Value, error) {
-	s := strings.TrimFunc(a[0].str, func(c rune) bool { return c <= ' ' })
+	s := strings.TrimFunc(a[0].text(), func(c rune) bool { return c <= ' ' })
 	unsigned := strings.TrimLeft(s, "+-")
 	if unsigned == "NaN" || unsigned == "Infinity" {
 		f, err := strconv.ParseFloat(s, 64)
@@ -299,11 +299,11 @@ func parseDouble(_ *renderer, _ Value, a []Value) (Value, error) {
 	}
 	number := strings.TrimRight(s, "dDfF")
 	if len(s)-len(number) > 1 || strings.Trim(number, "0123456789.eE+-") != "" {
-		return Value{}, notANumber(a[0].str)
+		return Value{}, notANumber(a[0].text())
 	}
 	f, err := strconv.ParseFloat(number, 64)
 	if errors.Is(err, strconv.ErrSyntax) {
-		return Value{}, notANumber(a[0].str)
+		return Value{}, notANumber(a[0].text())
 	}
 	return DoubleValue(f), nil
 }

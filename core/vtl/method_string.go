@@ -9,9 +9,9 @@ import (
 
 // stringMethods are java.lang.String's (spec/vtl.md 6.2).
 var stringMethods = []method{
-	{"length", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return IntValue(int64(length16(s.str))), nil }},
-	{"isEmpty", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return BoolValue(s.str == ""), nil }},
-	{"isBlank", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return BoolValue(isBlankText(s.str)), nil }},
+	{"length", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return IntValue(int64(length16(s.text()))), nil }},
+	{"isEmpty", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return BoolValue(s.text() == ""), nil }},
+	{"isBlank", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return BoolValue(isBlankText(s.text())), nil }},
 	{"charAt", "I", charAt},
 	{"codePointAt", "I", codePointAt},
 	{"substring", "I", substring},
@@ -25,56 +25,56 @@ var stringMethods = []method{
 	{"lastIndexOf", "SI", lastIndexOfText},
 	{"lastIndexOf", "I", lastIndexOfChar},
 	{"contains", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return BoolValue(strings.Contains(s.str, a[0].str)), notNull(a[0])
+		return BoolValue(strings.Contains(s.text(), a[0].text())), notNull(a[0])
 	}},
 	{"startsWith", "S", startsWith},
 	{"startsWith", "SI", startsWith},
 	{"endsWith", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return BoolValue(strings.HasSuffix(s.str, a[0].str)), notNull(a[0])
+		return BoolValue(strings.HasSuffix(s.text(), a[0].text())), notNull(a[0])
 	}},
 	{"equalsIgnoreCase", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return BoolValue(a[0].kind == String && compareFolded(s.str, a[0].str) == 0), nil
+		return BoolValue(a[0].kind == String && compareFolded(s.text(), a[0].text()) == 0), nil
 	}},
 	{"contentEquals", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return BoolValue(s.str == a[0].str), notNull(a[0])
+		return BoolValue(s.text() == a[0].text()), notNull(a[0])
 	}},
 	{"compareTo", "O", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return IntValue(int64(compareUnits(units(s.str), units(a[0].str)))), comparableTo(String, a[0])
+		return IntValue(int64(compareUnits(units(s.text()), units(a[0].text())))), comparableTo(String, a[0])
 	}},
 	{"compareToIgnoreCase", "S", func(_ *renderer, s Value, a []Value) (Value, error) {
-		return IntValue(int64(compareFolded(s.str, a[0].str))), notNull(a[0])
+		return IntValue(int64(compareFolded(s.text(), a[0].text()))), notNull(a[0])
 	}},
 	{"concat", "S", func(r *renderer, s Value, a []Value) (Value, error) {
-		r.size(len(s.str) + len(a[0].str))
-		return StringValue(joined(s.str, a[0].str)), errors.Join(r.err, notNull(a[0]))
+		r.size(len(s.text()) + len(a[0].text()))
+		return StringValue(joined(s.text(), a[0].text())), errors.Join(r.err, notNull(a[0]))
 	}},
 	{"replace", "SS", replaceText},
 	{"replace", "CC", replaceChars},
-	{"replaceAll", "SS", func(r *renderer, s Value, a []Value) (Value, error) { return r.replaceRegex(s.str, a, -1) }},
-	{"replaceFirst", "SS", func(r *renderer, s Value, a []Value) (Value, error) { return r.replaceRegex(s.str, a, 1) }},
-	{"matches", "S", func(r *renderer, s Value, a []Value) (Value, error) { return r.matchesRegex(s.str, a) }},
-	{"split", "S", func(r *renderer, s Value, a []Value) (Value, error) { return r.splitRegex(s.str, a) }},
-	{"split", "SI", func(r *renderer, s Value, a []Value) (Value, error) { return r.splitRegex(s.str, a) }},
-	{"toUpperCase", "", func(r *renderer, s Value, _ []Value) (Value, error) { return StringValue(toUpper(s.str)), r.pay(s) }},
-	{"toLowerCase", "", func(r *renderer, s Value, _ []Value) (Value, error) { return StringValue(toLower(s.str)), r.pay(s) }},
+	{"replaceAll", "SS", func(r *renderer, s Value, a []Value) (Value, error) { return r.replaceRegex(s.text(), a, -1) }},
+	{"replaceFirst", "SS", func(r *renderer, s Value, a []Value) (Value, error) { return r.replaceRegex(s.text(), a, 1) }},
+	{"matches", "S", func(r *renderer, s Value, a []Value) (Value, error) { return r.matchesRegex(s.text(), a) }},
+	{"split", "S", func(r *renderer, s Value, a []Value) (Value, error) { return r.splitRegex(s.text(), a) }},
+	{"split", "SI", func(r *renderer, s Value, a []Value) (Value, error) { return r.splitRegex(s.text(), a) }},
+	{"toUpperCase", "", func(r *renderer, s Value, _ []Value) (Value, error) { return StringValue(toUpper(s.text())), r.pay(s) }},
+	{"toLowerCase", "", func(r *renderer, s Value, _ []Value) (Value, error) { return StringValue(toLower(s.text())), r.pay(s) }},
 	{"trim", "", func(_ *renderer, s Value, _ []Value) (Value, error) {
-		return StringValue(strings.TrimFunc(s.str, func(c rune) bool { return c <= ' ' })), nil
+		return StringValue(strings.TrimFunc(s.text(), func(c rune) bool { return c <= ' ' })), nil
 	}},
 	{"strip", "", func(_ *renderer, s Value, _ []Value) (Value, error) {
-		return StringValue(strings.TrimFunc(s.str, isJavaSpace)), nil
+		return StringValue(strings.TrimFunc(s.text(), isJavaSpace)), nil
 	}},
 	{"stripLeading", "", func(_ *renderer, s Value, _ []Value) (Value, error) {
-		return StringValue(strings.TrimLeftFunc(s.str, isJavaSpace)), nil
+		return StringValue(strings.TrimLeftFunc(s.text(), isJavaSpace)), nil
 	}},
 	{"stripTrailing", "", func(_ *renderer, s Value, _ []Value) (Value, error) {
-		return StringValue(strings.TrimRightFunc(s.str, isJavaSpace)), nil
+		return StringValue(strings.TrimRightFunc(s.text(), isJavaSpace)), nil
 	}},
 	{"repeat", "I", repeatText},
 	{"toString", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return s, nil }},
 	{"intern", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return s, nil }},
-	{"toCharArray", "", func(r *renderer, s Value, _ []Value) (Value, error) { return ListValue(charsOf(s.str)), r.pay(s) }},
-	{"getBytes", "", func(r *renderer, s Value, _ []Value) (Value, error) { return ListValue(bytesOf(s.str)), r.pay(s) }},
-	{"getBytes", "S", func(r *renderer, s Value, _ []Value) (Value, error) { return ListValue(bytesOf(s.str)), r.pay(s) }},
+	{"toCharArray", "", func(r *renderer, s Value, _ []Value) (Value, error) { return ListValue(charsOf(s.text())), r.pay(s) }},
+	{"getBytes", "", func(r *renderer, s Value, _ []Value) (Value, error) { return ListValue(bytesOf(s.text())), r.pay(s) }},
+	{"getBytes", "S", func(r *renderer, s Value, _ []Value) (Value, error) { return ListValue(bytesOf(s.text())), r.pay(s) }},
 	{"regionMatches", "ISII", regionMatches},
 	{"regionMatches", "ZISII", regionMatches},
 	{"format", "SO*", func(r *renderer, _ Value, a []Value) (Value, error) { return r.format(a[0], spread(a[1:])) }},
@@ -105,19 +105,19 @@ func notNull(v Value) error {
 
 // pay charges for handling a whole string.
 func (r *renderer) pay(s Value) error {
-	r.size(len(s.str))
+	r.size(len(s.text()))
 	return r.err
 }
 
 func charAt(_ *renderer, s Value, a []Value) (Value, error) {
 	i := a[0].Int()
-	if isASCII(s.str) {
-		if i < 0 || i >= int64(len(s.str)) {
+	if isASCII(s.text()) {
+		if i < 0 || i >= int64(len(s.text())) {
 			return outOfRange()
 		}
-		return charValue(uint16(s.str[i])), nil
+		return charValue(uint16(s.text()[i])), nil
 	}
-	u := units(s.str)
+	u := units(s.text())
 	if i < 0 || i >= int64(len(u)) {
 		return outOfRange()
 	}
@@ -126,24 +126,24 @@ func charAt(_ *renderer, s Value, a []Value) (Value, error) {
 
 func codePointAt(_ *renderer, s Value, a []Value) (Value, error) {
 	i := a[0].Int()
-	if i < 0 || i >= int64(length16(s.str)) {
+	if i < 0 || i >= int64(length16(s.text())) {
 		return outOfRange()
 	}
-	rest, _ := substring16(s.str, int(i), length16(s.str))
+	rest, _ := substring16(s.text(), int(i), length16(s.text()))
 	c, _ := decode(rest)
 	return IntValue(int64(c)), nil
 }
 
 func substring(r *renderer, s Value, a []Value) (Value, error) {
-	to := length16(s.str)
+	to := length16(s.text())
 	if len(a) == 2 {
 		to = int(a[1].Int())
 	}
-	sub, ok := substring16(s.str, int(a[0].Int()), to)
+	sub, ok := substring16(s.text(), int(a[0].Int()), to)
 	if !ok {
 		return outOfRange()
 	}
-	r.spend(len(s.str) >> 6)
+	r.spend(len(s.text()) >> 6)
 	return StringValue(sub), nil
 }
 
@@ -170,8 +170,8 @@ func indexOfText(r *renderer, s Value, a []Value) (Value, error) {
 	if len(a) == 2 {
 		from = int(a[1].Int())
 	}
-	r.spend(len(s.str) >> 6)
-	return IntValue(int64(indexText(s.str, a[0].str, from))), notNull(a[0])
+	r.spend(len(s.text()) >> 6)
+	return IntValue(int64(indexText(s.text(), a[0].text(), from))), notNull(a[0])
 }
 
 // runeOf is the text of a code point given as a number or a character.
@@ -187,36 +187,36 @@ func indexOfChar(_ *renderer, s Value, a []Value) (Value, error) {
 	if len(a) == 2 {
 		from = int(a[1].Int())
 	}
-	return IntValue(int64(indexText(s.str, runeOf(a[0]), from))), nil
+	return IntValue(int64(indexText(s.text(), runeOf(a[0]), from))), nil
 }
 
 func lastIndexOfText(_ *renderer, s Value, a []Value) (Value, error) {
-	text := s.str
+	text := s.text()
 	if len(a) == 2 {
 		from := int(a[1].Int())
 		if from < 0 {
 			return IntValue(-1), nil
 		}
-		if end := from + length16(a[0].str); end < length16(text) {
+		if end := from + length16(a[0].text()); end < length16(text) {
 			text, _ = substring16(text, 0, end)
 		}
 	}
-	return IntValue(int64(index16(text, strings.LastIndex(text, a[0].str)))), notNull(a[0])
+	return IntValue(int64(index16(text, strings.LastIndex(text, a[0].text())))), notNull(a[0])
 }
 
 func lastIndexOfChar(_ *renderer, s Value, a []Value) (Value, error) {
-	return IntValue(int64(index16(s.str, strings.LastIndex(s.str, runeOf(a[0]))))), nil
+	return IntValue(int64(index16(s.text(), strings.LastIndex(s.text(), runeOf(a[0]))))), nil
 }
 
 func startsWith(_ *renderer, s Value, a []Value) (Value, error) {
-	text := s.str
+	text := s.text()
 	if len(a) == 2 {
 		var ok bool
 		if text, ok = substring16(text, int(a[1].Int()), length16(text)); !ok {
 			return BoolValue(false), nil
 		}
 	}
-	return BoolValue(strings.HasPrefix(text, a[0].str)), notNull(a[0])
+	return BoolValue(strings.HasPrefix(text, a[0].text())), notNull(a[0])
 }
 
 func compareUnits(a, b []uint16) int {
@@ -266,14 +266,14 @@ func replaceText(r *renderer, s Value, a []Value) (Value, error) {
 	if a[0].kind == Null || a[1].kind == Null {
 		return Value{}, errNull
 	}
-	n := strings.Count(s.str, a[0].str)
-	if !r.size(len(s.str) + n*len(a[1].str)) {
+	n := strings.Count(s.text(), a[0].text())
+	if !r.size(len(s.text()) + n*len(a[1].text())) {
 		return Value{}, r.err
 	}
-	if a[0].str == "" && !isASCII(s.str) {
-		return replaceBetweenUnits(s.str, a[1].str), nil
+	if a[0].text() == "" && !isASCII(s.text()) {
+		return replaceBetweenUnits(s.text(), a[1].text()), nil
 	}
-	return StringValue(strings.ReplaceAll(s.str, a[0].str, a[1].str)), nil
+	return StringValue(strings.ReplaceAll(s.text(), a[0].text(), a[1].text())), nil
 }
 
 // replaceBetweenUnits puts a text between all units, also between the halves of a pair.
@@ -286,7 +286,7 @@ func replaceBetweenUnits(s, with string) Value {
 }
 
 func replaceChars(r *renderer, s Value, a []Value) (Value, error) {
-	u := units(s.str)
+	u := units(s.text())
 	for i := range u {
 		if u[i] == uint16(a[0].num) {
 			u[i] = uint16(a[1].num)
@@ -300,14 +300,14 @@ func repeatText(r *renderer, s Value, a []Value) (Value, error) {
 	if n < 0 {
 		return Value{}, errors.New("count is negative")
 	}
-	if len(s.str) > 0 && n > int64(r.limits.Output) || !r.size(len(s.str)*int(min(n, int64(r.limits.Output)))) {
+	if len(s.text()) > 0 && n > int64(r.limits.Output) || !r.size(len(s.text())*int(min(n, int64(r.limits.Output)))) {
 		r.fail("more than %d bytes of output", r.limits.Output)
 		return Value{}, r.err
 	}
-	if s.str == "" {
+	if s.text() == "" {
 		return s, nil
 	}
-	return StringValue(strings.Repeat(s.str, int(n))), nil
+	return StringValue(strings.Repeat(s.text(), int(n))), nil
 }
 
 func charsOf(s string) *List {
@@ -331,14 +331,14 @@ func regionMatches(_ *renderer, s Value, a []Value) (Value, error) {
 	if len(a) == 5 {
 		ignoreCase, a = a[0].Bool(), a[1:]
 	}
-	from, other, at, n := int(a[0].Int()), a[1].str, int(a[2].Int()), int(a[3].Int())
-	if from < 0 || at < 0 || from > length16(s.str)-n || at > length16(other)-n {
+	from, other, at, n := int(a[0].Int()), a[1].text(), int(a[2].Int()), int(a[3].Int())
+	if from < 0 || at < 0 || from > length16(s.text())-n || at > length16(other)-n {
 		return BoolValue(false), notNull(a[1])
 	}
 	if n < 0 {
 		return BoolValue(true), nil
 	}
-	x, ok1 := substring16(s.str, from, from+n)
+	x, ok1 := substring16(s.text(), from, from+n)
 	y, ok2 := substring16(other, at, at+n)
 	return BoolValue(ok1 && ok2 && (x == y || ignoreCase && compareFolded(x, y) == 0)), notNull(a[1])
 }
@@ -356,9 +356,9 @@ func valueOfText(r *renderer, _ Value, a []Value) (Value, error) {
 
 // joinText is String.join of a collection, or of the arguments.
 func joinText(r *renderer, _ Value, a []Value) (Value, error) {
-	separator, parts := a[0].str, a[1:]
+	separator, parts := a[0].text(), a[1:]
 	if len(parts) == 1 {
-		if s, ok := parts[0].ref.(sequence); ok {
+		if s, ok := parts[0].any().(sequence); ok {
 			it := s.iterator()
 			parts = nil
 			for v, ok := it.take(); ok && r.spend(1); v, ok = it.take() {

@@ -143,9 +143,9 @@ func isZero(v Value) bool {
 	case Double:
 		return v.double() == 0
 	case BigInteger:
-		return v.ref.(*big.Int).Sign() == 0
+		return v.big().Sign() == 0
 	}
-	return v.ref.(decimal).unscaled.Sign() == 0
+	return v.dec().unscaled.Sign() == 0
 }
 
 func toDouble(v Value) float64 {
@@ -155,17 +155,17 @@ func toDouble(v Value) float64 {
 	case Double:
 		return v.double()
 	case BigInteger:
-		f, _ := new(big.Float).SetInt(v.ref.(*big.Int)).Float64()
+		f, _ := new(big.Float).SetInt(v.big()).Float64()
 		return f
 	case BigDecimal:
-		return v.ref.(decimal).double()
+		return v.dec().double()
 	}
 	return 0
 }
 
 func toBig(v Value) *big.Int {
 	if v.kind == BigInteger {
-		return v.ref.(*big.Int)
+		return v.big()
 	}
 	return big.NewInt(int64(v.num))
 }
@@ -178,9 +178,9 @@ func toLong(v Value) int64 {
 	case Double:
 		return javaLong(v.double())
 	case BigInteger:
-		return lowBits(v.ref.(*big.Int))
+		return lowBits(v.big())
 	case BigDecimal:
-		return lowBits(v.ref.(decimal).integer())
+		return lowBits(v.dec().integer())
 	}
 	return 0
 }

@@ -2,7 +2,6 @@ package vtl
 
 import (
 	"math"
-	"math/big"
 	"strconv"
 )
 
@@ -11,7 +10,7 @@ import (
 func appendValue(dst []byte, v Value, m *meter) []byte {
 	switch v.kind {
 	case String:
-		return append(dst, v.str...)
+		return append(dst, v.text()...)
 	case Integer, Long:
 		return strconv.AppendInt(dst, int64(v.num), 10)
 	case Null:
@@ -23,24 +22,24 @@ func appendValue(dst []byte, v Value, m *meter) []byte {
 	case Character:
 		return appendUnit(dst, uint16(v.num))
 	case BigInteger:
-		return v.ref.(*big.Int).Append(dst, 10)
+		return v.big().Append(dst, 10)
 	case BigDecimal:
-		return v.ref.(decimal).append(dst)
+		return v.dec().append(dst)
 	case ListKind:
-		return appendList(dst, v.ref.(*List), m)
+		return appendList(dst, v.List(), m)
 	case MapKind:
-		return appendMap(dst, v.ref.(*Map), m)
+		return appendMap(dst, v.Map(), m)
 	}
-	if s, ok := v.ref.(sequence); ok {
+	if s, ok := v.any().(sequence); ok {
 		if w, ok := s.(*view); ok {
 			return appendView(dst, w, m)
 		}
 	}
-	if e, ok := v.ref.(*entry); ok {
+	if e, ok := v.any().(*entry); ok {
 		dst = append(appendValue(dst, e.key, m), '=')
 		return appendValue(dst, e.value, m)
 	}
-	if p, ok := v.ref.(Printer); ok {
+	if p, ok := v.any().(Printer); ok {
 		return p.AppendText(dst)
 	}
 	return dst
@@ -52,7 +51,7 @@ func element(dst []byte, v Value, self any, m *meter) []byte {
 		m.size(len(dst))
 		return appendValue(dst, v, m)
 	}
-	if v.kind != ObjectKind && v.ref == self {
+	if v.kind != ObjectKind && v.any() == self {
 		if v.kind == MapKind {
 			return append(dst, "(this Map)"...)
 		}
@@ -180,13 +179,13 @@ func appendJSON(dst []byte, v Value, slash bool, m *meter) []byte {
 		}
 		return appendValue(dst, v, m)
 	case String:
-		return appendQuoted(dst, v.str, slash)
+		return appendQuoted(dst, v.text(), slash)
 	case MapKind:
-		return appendJSONMap(dst, v.ref.(*Map), slash, m)
+		return appendJSONMap(dst, v.Map(), slash, m)
 	case ListKind:
-		return appendJSONItems(dst, v.ref.(*List).iterator(), slash, m)
+		return appendJSONItems(dst, v.List().iterator(), slash, m)
 	}
-	if s, ok := v.ref.(*view); ok {
+	if s, ok := v.any().(*view); ok {
 		return appendJSONItems(dst, s.iterator(), slash, m)
 	}
 	return appendQuoted(dst, string(appendValue(nil, v, m)), slash)
@@ -213,7 +212,7 @@ func appendJSONMap(dst []byte, t *Map, slash bool, m *meter) []byte {
 			dst = append(dst, ',')
 		}
 		if key := t.entries[i].key; key.kind == String {
-			dst = appendQuoted(dst, key.str, slash)
+			dst = appendQuoted(dst, key.text(), slash)
 		} else {
 			dst = appendQuoted(dst, string(appendValue(nil, key, m)), slash)
 		}

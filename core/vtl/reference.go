@@ -46,8 +46,8 @@ func (e *refExpr) value(r *renderer) (Value, error) {
 			break
 		}
 		l := &e.chain[i]
-		if m, ok := v.ref.(*Map); ok && l.kind == linkProperty && l.name != "class" && l.name != "Class" {
-			v, _ = m.Get(l.name)
+		if v.kind == MapKind && l.kind == linkProperty && l.name != "class" && l.name != "Class" {
+			v, _ = v.Map().Get(l.name)
 		} else if v, err = r.follow(v, l); err != nil {
 			return Value{}, err
 		}
@@ -60,8 +60,10 @@ func (e *refExpr) value(r *renderer) (Value, error) {
 
 func (e *refExpr) truth(r *renderer) (bool, error) {
 	v, err := e.value(r)
-	if b, ok := v.ref.(*blockValue); ok && err == nil {
-		_, err = b.text() // Velocity asks for its text, and so renders it
+	if v.kind == ObjectKind && err == nil {
+		if b, ok := v.any().(*blockValue); ok {
+			_, err = b.text() // Velocity asks for its text, and so renders it
+		}
 	}
 	return v.kind != Null && (v.kind != Boolean || v.num == 1), err
 }
@@ -80,7 +82,7 @@ func (e *refExpr) render(r *renderer) error {
 	start := len(r.out)
 	switch {
 	case v.kind == String && ref.plain:
-		r.out = append(r.out, v.str...)
+		r.out = append(r.out, v.text()...)
 		return r.printedAt(e, start, v)
 	case ref.escaped:
 		r.out = append(r.out, ref.escapes...)
@@ -90,7 +92,7 @@ func (e *refExpr) render(r *renderer) error {
 		r.out = append(r.out, e.nullText(r)...)
 		return nil
 	case v.kind == ObjectKind:
-		if b, ok := v.ref.(*blockValue); ok {
+		if b, ok := v.any().(*blockValue); ok {
 			if done, err := b.render(r); err != nil {
 				return err
 			} else if done {
@@ -181,26 +183,26 @@ func (r *renderer) follow(v Value, l *link) (Value, error) {
 // property is .name (spec/vtl.md 6.1).
 func property(v Value, name string) Value {
 	if name == "class" || name == "Class" {
-		if _, ok := v.ref.(class); ok {
+		if _, ok := v.any().(class); ok {
 			return Value{}
 		}
 		return ObjectValue(class{v.className(), receiverOf(v)})
 	}
 	switch v.kind {
 	case MapKind:
-		found, _ := v.ref.(*Map).Get(name)
+		found, _ := v.Map().Get(name)
 		return found
 	case String:
 		switch name {
 		case "empty", "Empty":
-			return BoolValue(v.str == "")
+			return BoolValue(v.text() == "")
 		case "blank", "Blank":
-			return BoolValue(isBlankText(v.str))
+			return BoolValue(isBlankText(v.text()))
 		case "bytes", "Bytes":
-			return ListValue(bytesOf(v.str))
+			return ListValue(bytesOf(v.text()))
 		}
 	case ListKind:
-		if l := v.ref.(*List); (name == "empty" || name == "Empty") && !l.class.isArray() {
+		if l := v.List(); (name == "empty" || name == "Empty") && !l.class.isArray() {
 			return BoolValue(l.Len() == 0)
 		}
 	case Double:
@@ -211,7 +213,7 @@ func property(v Value, name string) Value {
 			return BoolValue(!finite(v) && v.double() == v.double())
 		}
 	case ObjectKind:
-		if found, ok := v.ref.(Object).Property(name); ok {
+		if found, ok := v.Object().Property(name); ok {
 			return found
 		}
 	}
@@ -224,7 +226,7 @@ func (r *renderer) fromEnd(v, i Value) (Value, error) {
 		return i, nil
 	}
 	n := 0
-	switch x := v.ref.(type) {
+	switch x := v.any().(type) {
 	case *List:
 		n = x.Len()
 	case *Map:
@@ -245,7 +247,7 @@ func (r *renderer) index(v, i Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	switch x := v.ref.(type) {
+	switch x := v.any().(type) {
 	case *Map:
 		return x.get(i), nil
 	case *List:
@@ -272,7 +274,7 @@ func (r *renderer) assign(v Value, l *link, to Value) error {
 		if i, err = r.fromEnd(v, i); err != nil {
 			return r.failAt(l.place, err)
 		}
-		switch x := v.ref.(type) {
+		switch x := v.any().(type) {
 		case *Map:
 			x.put(i, to)
 		case *List:
@@ -287,7 +289,7 @@ func (r *renderer) assign(v Value, l *link, to Value) error {
 		}
 		return nil
 	}
-	switch x := v.ref.(type) {
+	switch x := v.any().(type) {
 	case *Map:
 		x.Put(l.name, to)
 	case PropertySetter:

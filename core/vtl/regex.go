@@ -44,10 +44,10 @@ func (r *renderer) pattern(v Value) (*regex.Regex, error) {
 	if v.kind == Null {
 		return nil, errNull
 	}
-	if !r.spend(len(v.str) >> 2) {
+	if !r.spend(len(v.text()) >> 2) {
 		return nil, r.err
 	}
-	return r.program.regexes.get(v.str)
+	return r.program.regexes.get(v.text())
 }
 
 // withSteps runs a match with the steps it may take, and takes them from the render's.
@@ -111,7 +111,7 @@ func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error
 	if args[1].kind == Null {
 		return Value{}, errNull
 	}
-	with := args[1].str
+	with := args[1].text()
 	if text, ok := re.Plain(); ok && !strings.ContainsAny(with, `\$`) {
 		return r.replacePlain(s, text, with, limit)
 	}
@@ -246,7 +246,7 @@ func (r *renderer) splitRegex(s string, args []Value) (Value, error) {
 		parts = append(parts, StringValue(s[at:]))
 	}
 	if limit == 0 {
-		for len(parts) > 0 && parts[len(parts)-1].str == "" && (at > 0 || len(parts) > 1) {
+		for len(parts) > 0 && parts[len(parts)-1].text() == "" && (at > 0 || len(parts) > 1) {
 			parts = parts[:len(parts)-1]
 		}
 	}

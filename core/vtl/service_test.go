@@ -237,7 +237,7 @@ func (in *input) Call(name string, args []Value) (Value, bool, error) {
 	case name == "params":
 		for _, k := range []string{"path", "querystring", "header"} {
 			m, _ := in.params.Get(k)
-			if v, ok := m.Map().Get(args[0].str); ok {
+			if v, ok := m.Map().Get(args[0].text()); ok {
 				return v, true, nil
 			}
 		}
@@ -246,7 +246,7 @@ func (in *input) Call(name string, args []Value) (Value, bool, error) {
 		if !in.parsed {
 			in.parsed, in.doc = true, readLenient(in.body)
 		}
-		v, err := jsonPath(in.doc, args[0].str)
+		v, err := jsonPath(in.doc, args[0].text())
 		if err != nil || name == "path" {
 			return v, true, err
 		}
@@ -267,7 +267,7 @@ func (utilities) Call(name string, args []Value) (Value, bool, error) {
 	if len(args) != 1 || args[0].kind != String && args[0].kind != Null {
 		return Value{}, false, nil
 	}
-	s := args[0].str
+	s := args[0].text()
 	switch name {
 	case "escapeJavaScript":
 		return StringValue(escapeJavaScript(s)), true, nil
@@ -360,7 +360,7 @@ func readVector(line string) (vector, error) {
 	m := v.Map()
 	text := func(name string) string {
 		x, _ := m.Get(name)
-		return x.str
+		return x.text()
 	}
 	get := func(name string) Value {
 		x, _ := m.Get(name)
@@ -370,7 +370,8 @@ func readVector(line string) (vector, error) {
 		Body: text("body"), Params: get("params"), Context: get("context"), StageVariables: get("stageVariables"),
 		Error: text("error"), Overrides: get("overrides")}
 	if out, ok := m.Get("output"); ok {
-		x.Output = &out.str
+		s := out.text()
+		x.Output = &s
 	}
 	return x, nil
 }

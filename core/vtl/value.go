@@ -3,6 +3,7 @@ package vtl
 import (
 	"math"
 	"math/big"
+	"unsafe"
 )
 
 // Kind is the Java type of a value as far as the language tells types apart (spec/vtl.md 1.2).
@@ -29,11 +30,38 @@ const (
 //
 // Strings are UTF-8. Where a template has split a surrogate pair the halves stand as three bytes each (as in WTF-8) until
 // they meet again or are written out.
+//
+// A Value is three words, because templates mostly move values around: pointer is the bytes of a string, a list, a map, a
+// big number or the interface of an object, as kind says.
 type Value struct {
-	kind Kind
-	num  uint64
-	str  string
-	ref  any
+	kind    Kind
+	num     uint64 // the number, or the length of a string
+	pointer unsafe.Pointer
+}
+
+// text is the string; of any other kind the empty one.
+func (v Value) text() string {
+	if v.kind != String {
+		return ""
+	}
+	return unsafe.String((*byte)(v.pointer), int(v.num))
+}
+
+func (v Value) big() *big.Int { return (*big.Int)(v.pointer) }
+
+func (v Value) dec() decimal { return *(*decimal)(v.pointer) }
+
+// any is the list, the map or the object; nil for any other kind.
+func (v Value) any() any {
+	switch v.kind {
+	case ListKind:
+		return (*List)(v.pointer)
+	case MapKind:
+		return (*Map)(v.pointer)
+	case ObjectKind:
+		return *(*Object)(v.pointer)
+	}
+	return nil
 }
 
 // Kind is the value's kind.
@@ -43,7 +71,9 @@ func (v Value) Kind() Kind { return v.kind }
 func (v Value) IsNull() bool { return v.kind == Null }
 
 // StringValue makes a string.
-func StringValue(s string) Value { return Value{kind: String, str: s} }
+func StringValue(s string) Value {
+	return Value{kind: String, num: uint64(len(s)), pointer: unsafe.Pointer(unsafe.StringData(s))}
+}
 
 // BoolValue makes a boolean.
 func BoolValue(b bool) Value {
@@ -68,11 +98,11 @@ func LongValue(n int64) Value { return Value{kind: Long, num: uint64(n)} }
 func DoubleValue(f float64) Value { return Value{kind: Double, num: math.Float64bits(f)} }
 
 // BigIntegerValue makes a BigInteger; it keeps n.
-func BigIntegerValue(n *big.Int) Value { return Value{kind: BigInteger, ref: n} }
+func BigIntegerValue(n *big.Int) Value { return Value{kind: BigInteger, pointer: unsafe.Pointer(n)} }
 
 // BigDecimalValue makes a BigDecimal of unscaled × 10^-scale; it keeps unscaled.
 func BigDecimalValue(unscaled *big.Int, scale int32) Value {
-	return Value{kind: BigDecimal, ref: decimal{unscaled, scale}}
+	return Value{kind: BigDecimal, pointer: unsafe.Pointer(&decimal{unscaled, scale})}
 }
 
 // ListValue makes the value of a list; a nil list is null.
@@ -80,7 +110,7 @@ func ListValue(l *List) Value {
 	if l == nil {
 		return Value{}
 	}
-	return Value{kind: ListKind, ref: l}
+	return Value{kind: ListKind, pointer: unsafe.Pointer(l)}
 }
 
 // MapValue makes the value of a map; a nil map is null.
@@ -88,7 +118,7 @@ func MapValue(m *Map) Value {
 	if m == nil {
 		return Value{}
 	}
-	return Value{kind: MapKind, ref: m}
+	return Value{kind: MapKind, pointer: unsafe.Pointer(m)}
 }
 
 // ObjectValue makes the value of an object; a nil object is null.
@@ -96,7 +126,7 @@ func ObjectValue(o Object) Value {
 	if o == nil {
 		return Value{}
 	}
-	return Value{kind: ObjectKind, ref: o}
+	return Value{kind: ObjectKind, pointer: unsafe.Pointer(&o)}
 }
 
 func charValue(unit uint16) Value { return Value{kind: Character, num: uint64(unit)} }
@@ -113,24 +143,30 @@ func (v Value) Int() int64 {
 }
 
 // Text is the string and whether the value is one.
-func (v Value) Text() (string, bool) { return v.str, v.kind == String }
+func (v Value) Text() (string, bool) { return v.text(), v.kind == String }
 
 // List is the list, or nil.
 func (v Value) List() *List {
-	l, _ := v.ref.(*List)
-	return l
+	if v.kind != ListKind {
+		return nil
+	}
+	return (*List)(v.pointer)
 }
 
 // Map is the map, or nil.
 func (v Value) Map() *Map {
-	m, _ := v.ref.(*Map)
-	return m
+	if v.kind != MapKind {
+		return nil
+	}
+	return (*Map)(v.pointer)
 }
 
 // Object is the object, or nil.
 func (v Value) Object() Object {
-	o, _ := v.ref.(Object)
-	return o
+	if v.kind != ObjectKind {
+		return nil
+	}
+	return *(*Object)(v.pointer)
 }
 
 func (v Value) double() float64 { return math.Float64frombits(v.num) }
@@ -171,11 +207,11 @@ func (v Value) className() string {
 	case String:
 		return "java.lang.String"
 	case ListKind:
-		return v.ref.(*List).class.name()
+		return v.List().class.name()
 	case MapKind:
 		return "java.util.LinkedHashMap"
 	}
-	if c, ok := v.ref.(interface{ ClassName() string }); ok {
+	if c, ok := v.any().(interface{ ClassName() string }); ok {
 		return c.ClassName()
 	}
 	return "java.lang.Object"

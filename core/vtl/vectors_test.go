@@ -65,9 +65,9 @@ func (x *vector) checkOverrides(context *Map) string {
 		return ""
 	}
 	for k, want := range x.Overrides.Map().All() {
-		got, _ := context.Get(k.str)
+		got, _ := context.Get(k.text())
 		if g, w := string(AppendJSON(nil, got)), string(AppendJSON(nil, want)); g != w {
-			return fmt.Sprintf("%s is %s, want %s", k.str, g, w)
+			return fmt.Sprintf("%s is %s, want %s", k.text(), g, w)
 		}
 	}
 	return ""
