@@ -62,6 +62,22 @@ const (
 	AuthorizerDenied
 	AuthorizerBroken
 
+	SocketStatus
+	RouteSelected
+	NoRoute
+	NoTarget
+	NoHandshake
+	NoNode
+	ConnectRefused
+	ParameterMissing
+	Withdrawn
+	ConnectionReached
+	ConnectionGone
+	ConnectionFull
+	ConnectionUnknown
+	SignatureRefused
+	NotOwner
+
 	ParametersMissing
 	BodyInvalid
 	BodyValid
@@ -149,6 +165,22 @@ var sentences = [...]sentence{
 	AuthorizerUnauthorized: {"Authorizer {1} answered Unauthorized.", true},
 	AuthorizerDenied:       {"Authorizer {1} denies: {2}.", true},
 	AuthorizerBroken:       {"Authorizer {1} is broken: {2}.", true},
+
+	SocketStatus:      {text: "function {1} returned statusCode {n}"},
+	RouteSelected:     {text: "the message selects {1} by {2}: route {3}"},
+	NoRoute:           {"No route: the message selects {1} by the expression {2}; API {3} has no such route, and no route $default.", true},
+	NoTarget:          {"The route {1} has no target: no integration answers its messages.", true},
+	NoHandshake:       {"No WebSocket handshake: {1}.", true},
+	NoNode:            {"No node of this process takes WebSocket connections: the role wsconn is not played here, or has no lease yet.", true},
+	ConnectRefused:    {"The integration of $connect refused the connection with status {n}.", true},
+	ParameterMissing:  {"The request lacks the parameter {1}, which the route requires.", true},
+	Withdrawn:         {"API {1}, stage {2} is no longer published; its connections are closed.", true},
+	ConnectionReached: {text: "{1} reached connection {2}"},
+	ConnectionGone:    {"The connection {1} is gone: it was closed, never existed, belongs to another API or stage, or its $connect has not finished.", true},
+	ConnectionFull:    {"The connection {1} does not read: the queue of messages to it is full.", true},
+	ConnectionUnknown: {"The node of connection {1} does not answer; whether the connection is open is not known.", true},
+	SignatureRefused:  {"The signature is refused: {1}", true},
+	NotOwner:          {"{1} does not own the API of the connection.", true},
 
 	ParametersMissing: {"Missing required request parameters: {1}; they must be there, in this spelling, and not blank.", true},
 	BodyInvalid:       {"Invalid request body: it does not match model {1}, which is checked for content type {2}: {3}.", true},

@@ -31,6 +31,7 @@ import (
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	meteringv1 "github.com/limen-gateway/limen/proto/metering/v1"
+	"github.com/limen-gateway/limen/services/edge/internal/connections"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/integration"
 	"github.com/limen-gateway/limen/services/edge/internal/listener"
@@ -92,6 +93,9 @@ type Deps struct {
 	Metering meteringv1.MeteringClient
 	// Cache keeps answers of methods that are cached; without it every request is a miss.
 	Cache cachev1.CacheClient
+	// Node takes WebSocket connections; without it they are refused. Connections asks the owners of connections anywhere.
+	Node        Node
+	Connections Asker
 	// Fallback takes requests that name no API: the other faces of a process with one port.
 	Fallback http.Handler
 	// BackendRoots verify backends' certificates; nil means the system's.
@@ -102,6 +106,12 @@ type Deps struct {
 	AccessLog io.Writer
 	Meter     metric.Meter
 }
+
+// Node owns WebSocket connections in this process.
+type Node = plan.Node
+
+// Asker asks the owner of a WebSocket connection. Its only error is platform/connections.ErrUnknown.
+type Asker = connections.Asker
 
 // Service is one edge.
 type Service struct {
@@ -133,6 +143,7 @@ func New(config Config, deps Deps) (*Service, error) {
 	s.plans = plan.New(plan.Config{
 		Services: &pipeline.Services{Meter: s.meter, Account: config.AccountLimit,
 			Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: pipeline.NewCache(deps.Cache)},
+		Node: deps.Node, Connections: &connections.API{Authz: deps.Authz, Asker: deps.Connections},
 		Suffixes: config.Suffixes, Logger: deps.Log,
 	})
 	var err error

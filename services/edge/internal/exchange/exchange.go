@@ -67,6 +67,11 @@ type Exchange struct {
 	EventPath  string // path without stage, leading slashes collapsed, trailing slash kept
 	DomainName string
 
+	// Socket is what the exchange is as an event of a WebSocket connection; nil for all others. Handover, when set, takes the
+	// connection instead of the response.
+	Socket   *Socket
+	Handover Handover
+
 	// Payload is the body for the integration, after templates and content handling.
 	Payload []byte
 	// Authorizer is what an authorizer said of the caller; nil without one. UsageKey is the API key it named.
@@ -129,6 +134,7 @@ func (x *Exchange) reset() {
 	x.Record.Reset()
 	x.RequestID, x.ExtendedID, x.Trace = "", "", Trace{}
 	x.Scope, x.Method, x.Payload = nil, nil, nil
+	x.Socket, x.Handover = nil, nil
 	x.Authorizer, x.UsageKey = nil, ""
 	x.Keys, x.APIKey, x.APIKeyID, x.Plan = nil, "", "", nil
 	x.Cached = CachePassedBy

@@ -213,6 +213,11 @@ func (x *Exchange) RequestTime() string {
 
 // Context is a scalar of $context by its path, "" for what is unknown (spec/rest.md 6.1).
 func (x *Exchange) Context(path string) string {
+	if x.Socket != nil {
+		if value, ok := x.socketContext(path); ok {
+			return value
+		}
+	}
 	switch path {
 	case "requestId":
 		return x.RequestID
@@ -286,6 +291,9 @@ func (x *Exchange) authorizerContext(name string) string {
 // MethodARN names this call of the method: path parameters filled in, no leading slash (spec/rest.md 3.8).
 func (x *Exchange) MethodARN() string {
 	s := x.Scope
+	if x.Socket != nil {
+		return "arn:" + arn.Partition(s.Region) + ":execute-api:" + s.Region + ":" + s.Account + ":" + s.API + "/" + s.Stage + "/$connect"
+	}
 	return "arn:" + arn.Partition(s.Region) + ":execute-api:" + s.Region + ":" + s.Account + ":" + s.API + "/" + s.Stage + "/" +
 		x.Request.Method + "/" + strings.TrimPrefix(x.Target.Path, "/")
 }

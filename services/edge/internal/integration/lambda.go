@@ -35,20 +35,37 @@ func (c *Caller) LambdaProxy(ctx context.Context, x *exchange.Exchange) error {
 	if in.Forbidden != "" {
 		return forbidden(x, in)
 	}
+	name, err := c.function(x)
+	if err != nil {
+		return err
+	}
+	payload, err := c.invoke(ctx, x, name, event.Append(nil, proxyEvent(x)))
+	if err != nil {
+		return err
+	}
+	return functionResponse(x, name, payload)
+}
+
+// function is the name of the integration's function, or why there is none.
+func (c *Caller) function(x *exchange.Exchange) (string, error) {
+	in := x.Method.Integration
 	uri := string(in.URI.Append(nil, x.StageVariable, func(string) (string, bool) { return "", false }, nil))
 	invocation, err := arn.ParseInvocation(uri)
 	switch {
 	case err != nil:
-		return functionMissing(x, uri, err)
+		return "", functionMissing(x, uri, err)
 	case in.HTTPMethod != "POST": // spec/rest.md 5.1: accepted at creation, 500 at call time
-		return functionMissing(x, uri, errors.New("functions are invoked with POST, and the integration's HTTP method is "+orDefault(in.HTTPMethod, x.Request.Method)))
+		return "", functionMissing(x, uri, errors.New("functions are invoked with POST, and the integration's HTTP method is "+orDefault(in.HTTPMethod, x.Request.Method)))
 	case c.Functions == nil:
-		return functionMissing(x, uri, errNoFunctions)
+		return "", functionMissing(x, uri, errNoFunctions)
 	}
-	name := invocation.Function.String()
-	payload := event.Append(nil, proxyEvent(x))
+	return invocation.Function.String(), nil
+}
+
+// invoke calls a function and returns the payload of its success.
+func (c *Caller) invoke(ctx context.Context, x *exchange.Exchange, name string, payload []byte) ([]byte, error) {
 	x.Record.Add(executionlog.PhaseIntegration, executionlog.FunctionCalled, name)
-	ctx, cancel := context.WithTimeout(ctx, in.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, x.Method.Integration.Timeout)
 	defer cancel()
 	start := time.Now()
 	result, err := c.Functions.Invoke(ctx, name, payload, functions.Options{TraceID: strings.Clone(x.Trace.Header)})
@@ -56,15 +73,15 @@ func (c *Caller) LambdaProxy(ctx context.Context, x *exchange.Exchange) error {
 	x.Record.Backend = took
 	x.AddResponseHeader("X-Amzn-Trace-Id", x.Trace.Header)
 	if err != nil {
-		return functionFailure(x, name, err)
+		return nil, functionFailure(x, name, err)
 	}
 	x.Record.AddNumber(executionlog.PhaseIntegration, executionlog.FunctionAnswered, took.Microseconds(), name, strconv.Itoa(result.Status))
 	if result.FunctionError != "" {
 		what := event.ParseFunctionError(result.Payload)
 		x.Record.Add(executionlog.PhaseIntegration, executionlog.FunctionFailed, name, orDefault(what.Type, result.FunctionError), orDefault(what.Message, "no message"))
-		return gatewayresponse.BadGateway(errors.New(what.Message))
+		return nil, gatewayresponse.BadGateway(errors.New(what.Message))
 	}
-	return functionResponse(x, name, result.Payload)
+	return result.Payload, nil
 }
 
 // functionResponse takes over a function's answer.

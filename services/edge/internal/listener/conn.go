@@ -25,7 +25,8 @@ type conn struct {
 	remote    netip.AddrPort
 	localPort uint16
 
-	idle atomic.Bool // no request in flight
+	idle   atomic.Bool // no request in flight
+	handed bool        // the socket belongs to somebody else
 
 	// arm is the time-out that the next read sets, 0 when the deadline in force is right. A head that arrives in one
 	// piece thereby costs no timer of its own.
@@ -67,7 +68,7 @@ func (c *conn) run(ctx context.Context, cfg *tls.Config) (kept bool) {
 			return c.s.h2conns.give(&replayed{Conn: c.net, head: bytes.Clone(c.r.Buffered())})
 		}
 		if !c.serveOne(ctx) {
-			return false
+			return c.handed
 		}
 		c.r.Next()
 	}
@@ -165,7 +166,24 @@ func (c *conn) serveOne(ctx context.Context) bool {
 		}
 	}
 	healthy := c.s.serve(ctx, x)
+	if x.Handover != nil && healthy {
+		c.handOver(x)
+		return false
+	}
 	return c.respond(x, f.KeepAlive && healthy && !c.s.draining.Load())
+}
+
+// handOver gives the connection away, behind what was read beyond the request: a client may send its first message in the
+// same segment as the handshake.
+func (c *conn) handOver(x *exchange.Exchange) {
+	c.s.closed(x, 0, time.Now())
+	_ = c.net.SetDeadline(time.Time{})
+	c.handed = true
+	if buffered := c.r.Buffered(); len(buffered) > 0 {
+		x.Handover(&replayed{Conn: c.net, head: bytes.Clone(buffered)})
+		return
+	}
+	x.Handover(c.net)
 }
 
 func (c *conn) readBody(x *exchange.Exchange, f http1.Framing, limit int) error {

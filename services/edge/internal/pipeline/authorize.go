@@ -80,9 +80,12 @@ func question(x *exchange.Exchange, a *exchange.Authorizer, identity []string) (
 		DefinitionHash: a.Hash, Epoch: x.Scope.AuthorizerEpoch, Identity: identity, MethodArn: methodARN,
 		FunctionArn: invocation.Function.String(), TraceId: strings.Clone(x.Trace.Header), Conditions: conditions(x),
 	}
-	if a.Token {
+	switch {
+	case a.Token:
 		req.Event = event.AppendToken(nil, identity[0], methodARN)
-	} else {
+	case x.Socket != nil:
+		req.Event = integration.SocketAuthorizerEvent(x, methodARN)
+	default:
 		req.Event = integration.AuthorizerEvent(x, methodARN)
 	}
 	return req, nil

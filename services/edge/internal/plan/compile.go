@@ -23,6 +23,9 @@ const defaultTimeout = 29 * time.Second
 
 // scopeOf joins the facts of a content with the live settings of a stage.
 func scopeOf(m *snapshotv1.Stage, c *content) *exchange.Scope {
+	if m.GetApiStage() != nil {
+		return socketScope(m, c)
+	}
 	s := c.scope
 	s.Account, s.Region, s.API = m.GetAccount(), m.GetRegion(), m.GetApiId()
 	s.Stage, s.DeploymentID, s.Hash = m.GetStage().GetStageName(), m.GetStage().GetDeploymentId(), m.GetDeploymentHash()
@@ -35,6 +38,9 @@ func scopeOf(m *snapshotv1.Stage, c *content) *exchange.Scope {
 
 // compileDeployment makes the immutable form of a deployment's content.
 func compileDeployment(d *snapshotv1.Deployment, services *pipeline.Services) (*content, error) {
+	if d.GetApi() != nil {
+		return compileSocket(d, services)
+	}
 	c := &content{disabled: d.GetRestApi().GetDisableExecuteApiEndpoint()}
 	c.scope.BinaryMediaTypes = d.GetRestApi().GetBinaryMediaTypes().GetItems()
 	var err error

@@ -22,6 +22,7 @@ import (
 	"github.com/limen-gateway/limen/platform/snapshots"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
+	"github.com/limen-gateway/limen/services/edge/internal/connections"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
 )
@@ -49,13 +50,17 @@ type stage struct {
 type content struct {
 	tree     *routing.Tree
 	methods  []*exchange.Method
-	disabled bool // the default endpoint
+	routes   *pipeline.Routes // of a WebSocket API, instead of tree and methods
+	disabled bool             // the default endpoint
 	scope    exchange.Scope
 }
 
 // Config is what New needs.
 type Config struct {
 	Services *pipeline.Services
+	// Node takes WebSocket connections; nil where no node is in the process. Connections answers the @connections API.
+	Node        Node
+	Connections *connections.API
 	// Suffixes are the domains beside AWS's and localhost under which {api}.execute-api.{region} names an API.
 	Suffixes []string
 	Logger   *slog.Logger
@@ -103,8 +108,7 @@ func (p *Plans) Apply(u snapshots.Update) {
 	p.number.Store(u.Number)
 	named := map[string]bool{}
 	for _, r := range u.Changed {
-		// Stages of WebSocket APIs come as ApiStage; no edge serves them yet.
-		if message := r.GetStage(); message.GetStage() != nil {
+		if message := r.GetStage(); message.GetStage() != nil || message.GetApiStage() != nil {
 			named[r.GetKey()] = true
 			p.change(r.GetKey(), message, r.GetRevision())
 		}
@@ -201,7 +205,7 @@ func (p *Plans) assemble() *Plan {
 			a = &api{account: s.message.GetAccount(), keys: p.keys.scopes[keyScope(s.message.GetAccount(), s.message.GetRegion())], stages: map[string]*stage{}}
 			plan.apis[id] = a
 		}
-		name := s.message.GetStage().GetStageName()
+		name := stageName(s.message)
 		a.stages[name] = s.served
 		a.names = append(a.names, name)
 	}
@@ -219,7 +223,7 @@ func (p *Plans) Report() []*configv1.StageReport {
 	for _, s := range p.stages {
 		r := &configv1.StageReport{
 			Account: s.message.GetAccount(), Region: s.message.GetRegion(), ApiId: s.message.GetApiId(),
-			Stage: s.message.GetStage().GetStageName(), DeploymentHash: s.hash,
+			Stage: stageName(s.message), DeploymentHash: s.hash,
 		}
 		if s.err != nil {
 			r.Error = s.err.Error()

@@ -31,7 +31,14 @@ func (p *Plans) Claims(x *exchange.Exchange) bool {
 
 // Serve runs a request through the current plan. Every outcome is a response.
 func (p *Plans) Serve(ctx context.Context, x *exchange.Exchange) {
-	err := p.find(x)
+	s, err := p.find(x)
+	if err == nil && s.content.routes != nil {
+		p.serveSocket(ctx, x, s)
+		return
+	}
+	if err == nil {
+		err = route(x, s)
+	}
 	if err == nil {
 		for _, phase := range x.Method.Phases {
 			if err = phase(ctx, x); err != nil {
@@ -49,19 +56,15 @@ func (p *Plans) Serve(ctx context.Context, x *exchange.Exchange) {
 	}
 }
 
-// find places the request: API, stage, resource and method, steps 0.2 to 0.6 of spec/rest.md section 0.
-func (p *Plans) find(x *exchange.Exchange) error {
+// find places the request: API and stage, steps 0.2 to 0.5 of spec/rest.md section 0.
+func (p *Plans) find(x *exchange.Exchange) (*stage, error) {
 	if x.Target.Form == routing.NoForm && !p.Claims(x) {
 		x.Record.Add(executionlog.PhaseAPI, executionlog.UnknownHost, routing.StripPort(x.Request.Host))
-		return gatewayresponse.Forbidden(nil)
+		return nil, gatewayresponse.Forbidden(nil)
 	}
 	x.DomainName = routing.StripPort(x.Request.Host)
 	x.Record.API = x.Target.API
-	s, err := p.findStage(x)
-	if err != nil {
-		return err
-	}
-	return route(x, s)
+	return p.findStage(x)
 }
 
 func (p *Plans) findStage(x *exchange.Exchange) (*stage, error) {
@@ -74,6 +77,9 @@ func (p *Plans) findStage(x *exchange.Exchange) (*stage, error) {
 	case t.Stage == "":
 		r.Add(executionlog.PhaseStage, executionlog.MissingStage, x.Request.Path, a.names[0])
 		r.Account = a.account
+		if c := a.stages[a.names[0]].content; c != nil && c.routes != nil {
+			return nil, gatewayresponse.Forbidden(nil) // spec/websocket.md 3.1
+		}
 		return nil, gatewayresponse.New(gatewayresponse.MissingAuthenticationToken, nil)
 	}
 	r.Account = a.account
@@ -121,14 +127,19 @@ func route(x *exchange.Exchange, s *stage) error {
 	return nil
 }
 
-// fail makes the gateway response of a failure. Any error that is not a gateway response is a defect or a lost
-// dependency: the client sees the default 5xx, the text stays in the record.
-func fail(x *exchange.Exchange, err error) {
+func asGateway(x *exchange.Exchange, err error) *gatewayresponse.Error {
 	var e *gatewayresponse.Error
 	if !errors.As(err, &e) {
 		e = gatewayresponse.Internal(err)
 		x.Record.Add(executionlog.PhaseIntegration, executionlog.Failed, "integration", err.Error())
 	}
+	return e
+}
+
+// fail makes the gateway response of a failure. Any error that is not a gateway response is a defect or a lost
+// dependency: the client sees the default 5xx, the text stays in the record.
+func fail(x *exchange.Exchange, err error) {
+	e := asGateway(x, err)
 	var set *gatewayresponse.Set
 	if x.Scope != nil {
 		set = x.Scope.GatewayResponses

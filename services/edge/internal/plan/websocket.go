@@ -1,0 +1,229 @@
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/limen-gateway/limen/core/mapping"
+	"github.com/limen-gateway/limen/core/routing"
+	"github.com/limen-gateway/limen/core/snapshot"
+	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
+	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
+	"github.com/limen-gateway/limen/services/edge/internal/exchange"
+	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
+)
+
+// stageName is the name of a stage of either family.
+func stageName(m *snapshotv1.Stage) string {
+	if s := m.GetApiStage(); s != nil {
+		return s.GetStageName()
+	}
+	return m.GetStage().GetStageName()
+}
+
+// socketScope is scopeOf for a WebSocket API.
+func socketScope(m *snapshotv1.Stage, c *content) *exchange.Scope {
+	s := c.scope
+	s.Account, s.Region, s.API = m.GetAccount(), m.GetRegion(), m.GetApiId()
+	s.Stage, s.DeploymentID, s.Hash = m.GetApiStage().GetStageName(), m.GetApiStage().GetDeploymentId(), m.GetDeploymentHash()
+	s.StageVariables = m.GetApiStage().GetStageVariables().GetEntries()
+	return &s
+}
+
+// compileSocket makes the immutable form of a WebSocket API.
+func compileSocket(d *snapshotv1.Deployment, services *pipeline.Services) (*content, error) {
+	if d.GetApi().GetProtocolType() != "WEBSOCKET" {
+		return nil, fmt.Errorf("APIs with the protocol %s are not served yet", d.GetApi().GetProtocolType())
+	}
+	routes := &pipeline.Routes{Expression: d.GetApi().GetRouteSelectionExpression(), ByKey: map[string]*exchange.Method{}}
+	var err error
+	if routes.Selection, err = routing.CompileSelection(routes.Expression); err != nil {
+		return nil, err
+	}
+	integrations := map[string]*snapshotv1.Integration{}
+	for _, i := range d.GetIntegrations() {
+		integrations[i.GetIntegration().GetIntegrationId()] = i
+	}
+	authorizers := map[string]*exchange.Authorizer{}
+	for _, a := range d.GetApiAuthorizers() {
+		if authorizers[a.GetAuthorizerId()], err = compileSocketAuthorizer(a); err != nil {
+			return nil, fmt.Errorf("authorizer %s: %w", a.GetName(), err)
+		}
+	}
+	for _, r := range d.GetRoutes() {
+		m, err := compileRoute(r, integrations[snapshot.Target(r.GetRoute())], authorizers, services)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", r.GetRoute().GetRouteKey(), err)
+		}
+		routes.ByKey[r.GetRoute().GetRouteKey()] = m
+	}
+	return &content{disabled: d.GetApi().GetDisableExecuteApiEndpoint(), routes: routes}, nil
+}
+
+// compileSocketAuthorizer: authz knows one form of a Lambda authorizer, that of REST APIs. Results are never kept, and every
+// identity source must be there (spec/websocket.md 11.3).
+func compileSocketAuthorizer(a *apigatewayv2v1.Authorizer) (*exchange.Authorizer, error) {
+	if a.GetAuthorizerType() != "REQUEST" {
+		return nil, fmt.Errorf("its type is %s, and WebSocket APIs have REQUEST only", a.GetAuthorizerType())
+	}
+	definition := &apigatewayv1.Authorizer{
+		Id: proto.String(a.GetAuthorizerId()), Name: proto.String(a.GetName()), Type: proto.String("REQUEST"),
+		AuthorizerUri: proto.String(a.GetAuthorizerUri()), AuthorizerResultTtlInSeconds: proto.Int32(0),
+	}
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(definition)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(text)
+	out := &exchange.Authorizer{ID: a.GetAuthorizerId(), Definition: definition, Hash: hash[:], URI: mapping.ParseURI(a.GetAuthorizerUri()), Keeps: true}
+	for _, expression := range a.GetIdentitySource().GetItems() {
+		source, err := parseSocketSource(expression)
+		if err != nil {
+			return nil, fmt.Errorf("identitySource: %w", err)
+		}
+		out.Identity, out.Expressions = append(out.Identity, source), append(out.Expressions, expression)
+	}
+	return out, nil
+}
+
+// parseSocketSource reads route.request.… as the method.request.… of REST APIs, which means the same.
+func parseSocketSource(expression string) (mapping.Source, error) {
+	rest, ok := strings.CutPrefix(strings.TrimPrefix(expression, "$"), "route.request.")
+	if ok {
+		return mapping.Parse(mapping.Request, "method.request."+rest)
+	}
+	return mapping.Parse(mapping.Request, strings.TrimPrefix(expression, "$"))
+}
+
+func unservedOfRoute(r *apigatewayv2v1.Route, in *apigatewayv2v1.Integration, authorized bool) string {
+	kind := exchange.Type(in.GetIntegrationType())
+	switch {
+	case r.GetRouteKey() == pipeline.ConnectRoute && r.GetAuthorizationType() != "NONE" && r.GetAuthorizationType() != "" && !(r.GetAuthorizationType() == "CUSTOM" && authorized):
+		return "an authorizer (authorizationType " + r.GetAuthorizationType() + ")"
+	case r.GetRouteKey() == pipeline.ConnectRoute && r.GetApiKeyRequired():
+		return "an API key"
+	case r.GetModelSelectionExpression() != "":
+		return "a model"
+	case in == nil:
+		return ""
+	case kind != exchange.AWSProxy && kind != exchange.Mock:
+		return "an integration of type " + in.GetIntegrationType()
+	case in.GetConnectionType() == "VPC_LINK":
+		return "a VPC link"
+	}
+	return ""
+}
+
+func compileRoute(r *snapshotv1.Route, in *snapshotv1.Integration, authorizers map[string]*exchange.Authorizer, services *pipeline.Services) (*exchange.Method, error) {
+	route := r.GetRoute()
+	authorizer := authorizers[route.GetAuthorizerId()]
+	unserved := unservedOfRoute(route, in.GetIntegration(), authorizer != nil && services.Authz != nil)
+	out := &exchange.Method{ResourceID: route.GetRouteId(), ResourcePath: route.GetRouteKey(), OperationName: route.GetOperationName()}
+	compiled := pipeline.Route{Method: pipeline.Method{Authorizer: authorizer, Unserved: unserved}, Key: route.GetRouteKey(), NoTarget: in == nil, TwoWay: isTwoWay(r)}
+	if unserved == "" {
+		if err := compileRouteParts(&compiled, r, in); err != nil {
+			return nil, err
+		}
+	}
+	out.Integration = compiled.Integration
+	out.Phases = pipeline.Socket(compiled, services)
+	return out, nil
+}
+
+// isTwoWay: both the expression and the response must be there (spec/websocket.md 17).
+func isTwoWay(r *snapshotv1.Route) bool {
+	return r.GetRoute().GetRouteResponseSelectionExpression() == routing.DefaultKey &&
+		slices.ContainsFunc(r.GetResponses(), func(p *apigatewayv2v1.RouteResponse) bool { return p.GetRouteResponseKey() == routing.DefaultKey })
+}
+
+func compileRouteParts(out *pipeline.Route, r *snapshotv1.Route, in *snapshotv1.Integration) error {
+	constraints := r.GetRoute().GetRequestParameters().GetEntries()
+	for _, name := range sortedKeys(constraints) {
+		if !constraints[name].GetRequired() {
+			continue
+		}
+		source, err := parseSocketSource(name)
+		if err != nil {
+			return err
+		}
+		out.Required = append(out.Required, pipeline.Required{Name: name[strings.LastIndexByte(name, '.')+1:], Source: source})
+	}
+	if in == nil {
+		return nil
+	}
+	m := in.GetIntegration()
+	out.Integration = &exchange.Integration{
+		Type: exchange.Type(m.GetIntegrationType()), HTTPMethod: m.GetIntegrationMethod(), URI: mapping.ParseURI(m.GetIntegrationUri()),
+		Passthrough: cmp.Or(m.GetPassthroughBehavior(), mapping.WhenNoMatch), Timeout: defaultTimeout,
+	}
+	if ms := m.GetTimeoutInMillis(); ms > 0 {
+		out.Integration.Timeout = time.Duration(ms) * time.Millisecond
+	}
+	if out.Integration.Type != exchange.Mock {
+		return nil
+	}
+	var err error
+	if out.Request, err = compileSocketTemplates(m.GetTemplateSelectionExpression(), m.GetRequestTemplates().GetEntries()); err != nil {
+		return fmt.Errorf("integration request: %w", err)
+	}
+	out.Responses, err = compileSocketResponses(in.GetResponses())
+	return err
+}
+
+func compileSocketTemplates(selection string, byKey map[string]string) (pipeline.SocketTemplates, error) {
+	out := pipeline.SocketTemplates{ByKey: map[string]*mapping.Template{}}
+	var err error
+	if out.Selection, err = routing.CompileSelection(selection); err != nil {
+		return out, err
+	}
+	for key, text := range byKey {
+		compiled, err := mapping.CompileTemplates(map[string]string{routing.DefaultKey: text})
+		if err != nil {
+			return out, fmt.Errorf("%s: %w", key, err)
+		}
+		out.ByKey[key], _ = compiled.ForRequest("", mapping.Never)
+	}
+	return out, nil
+}
+
+// compileSocketResponses orders them by key, $default last (spec/websocket.md 16).
+func compileSocketResponses(list []*apigatewayv2v1.IntegrationResponse) ([]pipeline.SocketResponse, error) {
+	var out []pipeline.SocketResponse
+	for _, r := range list {
+		key := r.GetIntegrationResponseKey()
+		compiled := pipeline.SocketResponse{Key: key}
+		var err error
+		if compiled.Templates, err = compileSocketTemplates(r.GetTemplateSelectionExpression(), r.GetResponseTemplates().GetEntries()); err != nil {
+			return nil, fmt.Errorf("integration response %s: %w", key, err)
+		}
+		if key != routing.DefaultKey {
+			text := strings.TrimSuffix(strings.TrimPrefix(key, "/"), "/")
+			if compiled.Pattern, err = regexp.Compile(`^(?:` + text + `)$`); err != nil {
+				return nil, fmt.Errorf("integration response %s: %w", key, err)
+			}
+		}
+		out = append(out, compiled)
+	}
+	slices.SortFunc(out, func(a, b pipeline.SocketResponse) int {
+		if (a.Pattern == nil) != (b.Pattern == nil) {
+			return cmp.Compare(boolInt(a.Pattern == nil), boolInt(b.Pattern == nil))
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return out, nil
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
