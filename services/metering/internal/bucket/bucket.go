@@ -36,7 +36,6 @@ func Lend(r *meteringv1.Record, req *meteringv1.LeaseRequest, now time.Time, dur
 	}
 	b.Take(tokens)
 	if tokens+counter.Left(loan) == 0 {
-		counter.Drop(r, req.Holder)
 		store(r, b)
 		retry := time.Duration(min(b.Next(limitOf(r)), int64(maxRetry)))
 		if counter.Lent(r) > 0 {
@@ -57,7 +56,7 @@ func Settle(r *meteringv1.Record, holder string, s *meteringv1.Settlement, now t
 	}
 	back := counter.Left(loan)
 	b := state(r, now) // refilled while the loan still occupies the bucket
-	counter.Drop(r, holder)
+	counter.End(loan)
 	b.Return(back)
 	store(r, b)
 }
@@ -68,4 +67,6 @@ func state(r *meteringv1.Record, now time.Time) throttle.Bucket {
 	return b
 }
 
-func store(r *meteringv1.Record, b throttle.Bucket) { r.Level, r.At, r.Started = b.Level, b.At, b.Started }
+func store(r *meteringv1.Record, b throttle.Bucket) {
+	r.Level, r.At, r.Started = b.Level, b.At, b.Started
+}

@@ -66,10 +66,9 @@ func LentToOthers(r *meteringv1.Record, holder string) (n int64) {
 	return n
 }
 
-// Drop removes the loan of a holder.
-func Drop(r *meteringv1.Record, holder string) {
-	r.Loans = slices.DeleteFunc(r.Loans, func(l *meteringv1.Loan) bool { return l.Holder == holder })
-}
+// End takes back what is left of a loan. The loan itself stays until its time is over, so that a settlement that is repeated
+// is known.
+func End(l *meteringv1.Loan) { l.Tokens = l.Spent }
 
 // Expire removes the loans that ended before a moment, and returns them.
 func Expire(r *meteringv1.Record, before int64) []*meteringv1.Loan {

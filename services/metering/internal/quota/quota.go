@@ -130,7 +130,6 @@ func Lend(r *meteringv1.Record, req *meteringv1.LeaseRequest, t Terms) (*meterin
 		more = min(more, req.Want)
 	}
 	if more+counter.Left(loan) == 0 {
-		counter.Drop(r, req.Holder)
 		return &meteringv1.LeaseResponse{RetryMillis: max(min(retry, duration).Milliseconds(), 1)}, lost
 	}
 	r.Granted += more
@@ -151,7 +150,7 @@ func Settle(r *meteringv1.Record, holder string, s *meteringv1.Settlement, t Ter
 	}
 	if loan != nil && s.Ended && loan.Sequence == s.Sequence {
 		r.Granted -= counter.Left(loan)
-		counter.Drop(r, holder)
+		counter.End(loan)
 	}
 	// What was served without a lease takes its place in the quota as far as there is any.
 	r.Granted += min(s.Unleased, max(Limit(r)-r.Granted, 0))
