@@ -79,6 +79,7 @@ func Steps() []Step {
 		{"A function that answers nonsense", callMalformed},
 		{"Protect a method with an authorizer: it refuses, and says why", authorizerRefuses},
 		{"The authorizer allows, and the function learns who calls", authorizerAllows},
+		{"A request that breaks its model is refused, and why", validatorRefuses},
 		{"Another account sees nothing of it", otherAccount},
 		{"kill -9, and start again: everything is still there", restart},
 	}

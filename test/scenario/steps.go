@@ -101,17 +101,22 @@ func (w *World) mock(ctx context.Context, root string) error {
 	if err := w.method(ctx, r, "GET", nil); err != nil {
 		return err
 	}
-	_, err = w.apis.PutIntegration(ctx, &apigateway.PutIntegrationInput{RestApiId: &w.api, ResourceId: &r, HttpMethod: aws.String("GET"),
+	return w.mocked(ctx, r, "GET")
+}
+
+// mocked gives a method a mock integration and its one answer.
+func (w *World) mocked(ctx context.Context, r, verb string) error {
+	_, err := w.apis.PutIntegration(ctx, &apigateway.PutIntegrationInput{RestApiId: &w.api, ResourceId: &r, HttpMethod: &verb,
 		Type: types.IntegrationTypeMock, RequestTemplates: map[string]string{"application/json": `{"statusCode": 200}`}})
 	if err != nil {
 		return err
 	}
-	_, err = w.apis.PutMethodResponse(ctx, &apigateway.PutMethodResponseInput{RestApiId: &w.api, ResourceId: &r, HttpMethod: aws.String("GET"),
+	_, err = w.apis.PutMethodResponse(ctx, &apigateway.PutMethodResponseInput{RestApiId: &w.api, ResourceId: &r, HttpMethod: &verb,
 		StatusCode: aws.String("200"), ResponseParameters: map[string]bool{"method.response.header.X-Made-By": false}})
 	if err != nil {
 		return err
 	}
-	_, err = w.apis.PutIntegrationResponse(ctx, &apigateway.PutIntegrationResponseInput{RestApiId: &w.api, ResourceId: &r, HttpMethod: aws.String("GET"),
+	_, err = w.apis.PutIntegrationResponse(ctx, &apigateway.PutIntegrationResponseInput{RestApiId: &w.api, ResourceId: &r, HttpMethod: &verb,
 		StatusCode: aws.String("200"), ResponseTemplates: map[string]string{"application/json": `{"mock": true}`},
 		ResponseParameters: map[string]string{"method.response.header.X-Made-By": "'limen'"}})
 	return err
