@@ -20,6 +20,9 @@ func jsonPath(doc Value, path string) (v Value, err error) {
 			err = fmt.Errorf("path %q: %v", path, e)
 		}
 	}()
+	if rest, ok := strings.CutPrefix(path, "$"); ok && !strings.ContainsAny(rest, "[*( ") && !strings.Contains(rest, "..") {
+		return plainPath(doc, rest), nil
+	}
 	e := strings.TrimSpace(path)
 	if e[0] != '$' && e[0] != '@' {
 		e = "$." + e
@@ -35,6 +38,22 @@ func jsonPath(doc Value, path string) (v Value, err error) {
 		return Value{}, nil
 	}
 	return found[0], nil
+}
+
+// plainPath follows names only.
+func plainPath(v Value, rest string) Value {
+	for rest != "" {
+		name, more, found := strings.Cut(rest[1:], ".")
+		m := v.Map()
+		if m == nil || name == "" {
+			return Value{}
+		}
+		if v, _ = m.Get(name); !found {
+			break
+		}
+		rest = "." + more
+	}
+	return v
 }
 
 func (p *pathWalk) walk(root Value) ([]Value, bool) {

@@ -69,7 +69,8 @@ func (r *renderer) matchesRegex(s string, args []Value) (Value, error) {
 	}
 	matches := false
 	err = r.withSteps(func(steps *int64) error {
-		matches, err = re.Matcher(s, steps).Matches()
+		r.matcher.Reset(re, s, steps)
+		matches, err = r.matcher.Matches()
 		return err
 	})
 	return BoolValue(matches), err
@@ -79,7 +80,8 @@ func (r *renderer) matchesRegex(s string, args []Value) (Value, error) {
 // character on.
 func (r *renderer) each(re *regex.Regex, s string, use func(registers []int) (bool, error)) error {
 	return r.withSteps(func(steps *int64) error {
-		m := re.Matcher(s, steps)
+		m := &r.matcher
+		m.Reset(re, s, steps)
 		for from := 0; from <= len(s); {
 			found, err := m.Find(from)
 			if err != nil || !found {
@@ -115,13 +117,17 @@ func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error
 	if text, ok := re.Plain(); ok && !strings.ContainsAny(with, `\$`) {
 		return r.replacePlain(s, text, with, limit)
 	}
-	var out []byte
-	copied := 0
+	out := r.scratch[:0]
+	copied, matched := 0, false
+	plain := !strings.ContainsAny(with, `\$`)
 	err = r.each(re, s, func(registers []int) (bool, error) {
 		out = append(out, s[copied:registers[0]]...)
-		copied = registers[1]
-		var err error
-		if out, err = expand(out, with, re, s, registers); err != nil {
+		copied, matched = registers[1], true
+		if plain {
+			out = append(out, with...)
+		} else if expanded, err := expand(out, with, re, s, registers); err == nil {
+			out = expanded
+		} else {
 			return false, err
 		}
 		limit--
@@ -131,10 +137,11 @@ func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error
 		}
 		return limit != 0, nil
 	})
-	if err != nil || copied == 0 && out == nil {
+	if err != nil || !matched {
 		return StringValue(s), err
 	}
 	out = append(out, s[copied:]...)
+	r.scratch = out
 	r.size(len(out))
 	return StringValue(string(out)), r.err
 }
@@ -227,6 +234,7 @@ func (r *renderer) splitRegex(s string, args []Value) (Value, error) {
 	switch text, ok := re.Plain(); {
 	case limit == 1:
 	case ok:
+		parts = make([]Value, 0, strings.Count(s, text)+1)
 		for more := true; more && err == nil; {
 			i := strings.Index(s[at:], text)
 			if i < 0 {

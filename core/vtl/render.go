@@ -3,6 +3,8 @@ package vtl
 import (
 	"errors"
 	"sync"
+
+	"github.com/limen-gateway/limen/core/vtl/regex"
 )
 
 // Variable is one of the variables a template starts with.
@@ -58,7 +60,9 @@ type renderer struct {
 	target   *loop // of a #break of an outer loop
 	names    loopNames
 	trace    Trace
-	at       place // of the node that is at work, for errors of limits
+	matcher  regex.Matcher
+	scratch  []byte // for texts on their way to a string
+	at       place  // of the node that is at work, for errors of limits
 }
 
 func (r *renderer) start(p *Program, l Limits, t Trace) {
@@ -79,9 +83,10 @@ func (r *renderer) release() {
 	}
 	clear(r.vars[:cap(r.vars)])
 	clear(r.args[:cap(r.args)])
-	kept := renderer{vars: r.vars[:0], args: r.args[:0], out: r.out[:0], frames: r.frames}
-	if cap(kept.out) > maxKept {
-		kept.out = nil
+	kept := renderer{vars: r.vars[:0], args: r.args[:0], out: r.out[:0], frames: r.frames, matcher: r.matcher, scratch: r.scratch[:0]}
+	kept.matcher.Forget()
+	if cap(kept.out)+cap(kept.scratch) > maxKept {
+		kept.out, kept.scratch = nil, nil
 	}
 	*r = kept
 	renderers.Put(r)

@@ -417,9 +417,9 @@ func (x *vector) variables() []Variable {
 func deepCopy(v Value) Value {
 	switch {
 	case v.Map() != nil:
-		m := NewMap(v.Map().Len())
-		for k, x := range v.Map().All() {
-			m.put(k, deepCopy(x))
+		m := &Map{entries: append(make([]mapEntry, 0, v.Map().Len()+2), v.Map().entries...)}
+		for i := range m.entries {
+			m.entries[i].value = deepCopy(m.entries[i].value)
 		}
 		return MapValue(m)
 	case v.List() != nil:

@@ -1,6 +1,7 @@
 package vtl
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -103,12 +104,15 @@ func appendUnit(b []byte, c uint16) []byte {
 // mend joins halves that have met and replaces those that have not by "?", as Java's encoder does. It is for the finished
 // output; text without halves is returned as it is.
 func mend(b []byte) []byte {
-	for i := 0; i+2 < len(b); i++ {
-		if b[i] == 0xED && b[i+1] >= 0xA0 {
+	for i := 0; ; i++ {
+		next := bytes.IndexByte(b[i:], 0xED)
+		if next < 0 || i+next+2 >= len(b) {
+			return b
+		}
+		if i += next; b[i+1] >= 0xA0 {
 			return mendFrom(b, i)
 		}
 	}
-	return b
 }
 
 func mendFrom(b []byte, i int) []byte {

@@ -47,8 +47,8 @@ func (s *set) addRange(low, high rune, fold, unicodeCase bool) {
 }
 
 func (s *set) has(r rune) bool {
-	if s.frozen && r < 128 && r >= 0 {
-		return s.ascii[r>>6]&(1<<(r&63)) != 0
+	if uint32(r) < 128 && s.frozen {
+		return s.ascii[r>>6&1]>>(r&63)&1 != 0
 	}
 	return s.test(r)
 }

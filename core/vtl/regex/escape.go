@@ -171,6 +171,9 @@ func (p *parser) class() *set {
 		case p.peek() == -1:
 			p.fail("Unclosed character class")
 		case p.accept("&&"):
+			if len(parts)+len(part.ranges)+len(part.items)+len(part.tests) == 0 && p.peek() != '[' {
+				p.fail("Bad class syntax")
+			}
 			if len(part.ranges)+len(part.items)+len(part.tests) > 0 {
 				parts = append(parts, part)
 				part = &set{}
@@ -179,6 +182,9 @@ func (p *parser) class() *set {
 			p.pos++
 			if len(part.ranges)+len(part.items)+len(part.tests) > 0 {
 				parts = append(parts, part)
+			}
+			if len(parts) == 0 {
+				p.fail("Bad class syntax")
 			}
 			whole.items, whole.and = parts[:1], parts[1:]
 			return whole

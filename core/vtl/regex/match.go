@@ -1,11 +1,12 @@
 package regex
 
 import (
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Matcher applies a Regex to one text. It is not safe for concurrent use.
+// Matcher applies a Regex to one text, and after Reset to another. It is not safe for concurrent use.
 type Matcher struct {
 	re    *Regex
 	text  string
@@ -41,8 +42,27 @@ const (
 
 // Matcher makes a matcher that takes its steps from *steps.
 func (re *Regex) Matcher(text string, steps *int64) *Matcher {
-	return &Matcher{re: re, text: text, steps: steps, regs: make([]int, 2*re.groups+2), count: make([]loop, re.counters)}
+	m := &Matcher{}
+	m.Reset(re, text, steps)
+	return m
 }
+
+// Reset makes the matcher one of another pattern and text; it keeps its memory.
+func (m *Matcher) Reset(re *Regex, text string, steps *int64) {
+	m.re, m.text, m.steps, m.last = re, text, steps, 0
+	m.regs = slices.Grow(m.regs[:0], 2*re.groups+2)[:2*re.groups+2]
+	m.count = slices.Grow(m.count[:0], re.counters)[:re.counters]
+	clear(m.count)
+	if cap(m.stack) > keptStack {
+		m.stack = nil
+	}
+}
+
+// Forget lets go of the pattern and the text.
+func (m *Matcher) Forget() { m.re, m.text, m.steps = nil, "", nil }
+
+// keptStack is how large a stack may be to be kept for the next match.
+const keptStack = 4096
 
 // Registers are the starts and ends of the groups of the last match, -1 for a group that took no part.
 func (m *Matcher) Registers() []int { return m.regs }
@@ -74,15 +94,20 @@ func (m *Matcher) Find(from int) (bool, error) {
 }
 
 // candidate is the next position at which a match may begin; -1 when there is none.
-func (m *Matcher) candidate(at int) int {
+func (m *Matcher) candidate(from int) int {
+	first, at := m.re.first, from
 	for at < len(m.text) {
-		*m.steps--
-		r, n := m.decode(at)
-		if m.re.first.has(r) {
+		r, n := rune(m.text[at]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRuneInString(m.text[at:])
+		}
+		if first.has(r) {
+			*m.steps -= int64(at-from) >> 2
 			return at
 		}
 		at += n
 	}
+	*m.steps -= int64(at-from) >> 2
 	return -1
 }
 
@@ -241,8 +266,7 @@ func (m *Matcher) backtrack(base int) (pc, pos int, ok bool) {
 			m.stack = m.stack[:top]
 			return pc, pos, true
 		case giveBack:
-			_, n := m.decodeBefore(c.pos)
-			c.pos -= n
+			m.giveBack(c)
 			pc, pos = c.pc, c.pos
 			if c.pos <= c.low {
 				m.stack = m.stack[:top]
@@ -266,6 +290,22 @@ func (m *Matcher) backtrack(base int) (pc, pos int, ok bool) {
 	return 0, 0, false
 }
 
+// giveBack shortens a repetition, at once to where the character behind it can be what comes next.
+func (m *Matcher) giveBack(c *choicePoint) {
+	next := &m.re.code[c.pc]
+	for {
+		r, n := m.decodeBefore(c.pos)
+		c.pos -= n
+		if c.pos <= c.low || next.op != opChar && next.op != opSet && (next.op != opSets || next.min == 0) {
+			return
+		}
+		*m.steps--
+		if next.op == opChar && r == next.r || next.op != opChar && next.set.has(r) {
+			return
+		}
+	}
+}
+
 // sets repeats a set.
 func (m *Matcher) sets(i *instruction, pc, pos int) (int, bool) {
 	limit := i.max
@@ -273,11 +313,11 @@ func (m *Matcher) sets(i *instruction, pc, pos int) (int, bool) {
 		limit = i.min
 	}
 	low, n := pos, 0
-	for limit < 0 || n < limit {
-		if pos == len(m.text) {
-			break
+	for pos < len(m.text) && n != limit {
+		r, size := rune(m.text[pos]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(m.text[pos:])
 		}
-		r, size := m.decode(pos)
 		if !i.set.has(r) {
 			break
 		}
