@@ -82,10 +82,11 @@ type Option func(*Table)
 // Lenient lets members pass that the model does not know; without it they are refused by name.
 func Lenient() Option { return func(t *Table) { t.lenient = true } }
 
-// nullWhenEmpty lists string maps whose empty values AWS shows as null. spec/control-plane.md 5, Integration responses.
+// nullWhenEmpty lists string maps of REST APIs whose empty values AWS shows as null; the second model shows them as they
+// are. spec/control-plane.md 5, Integration responses.
 var nullWhenEmpty = map[string]bool{
-	"IntegrationResponse.responseTemplates": true,
-	"Integration.requestTemplates":          true,
+	"apigateway.IntegrationResponse.responseTemplates": true,
+	"apigateway.Integration.requestTemplates":          true,
 }
 
 var services = map[string]string{
@@ -222,7 +223,7 @@ func (j *joiner) member(structure string, m aws.Member, d protoreflect.MessageDe
 	if err != nil {
 		return nil, err
 	}
-	return &member{Member: m, field: f, value: v, constraint: v.constraint, nullEmpty: nullWhenEmpty[structure+"."+m.Name]}, nil
+	return &member{Member: m, field: f, value: v, constraint: v.constraint, nullEmpty: nullWhenEmpty[j.facts.Name+"."+structure+"."+m.Name]}, nil
 }
 
 func (j *joiner) valueType(t aws.Type) (*valueType, error) {

@@ -27,7 +27,7 @@ const conformanceRegion = "us-east-1"
 var conformanceAreas = []struct {
 	name  string
 	floor int
-}{{"control-plane", 39}, {"api-keys", 6}, {"gateway-responses", 3}, {"stages-deployments", 8}, {"openapi", 8}}
+}{{"control-plane", 39}, {"api-keys", 6}, {"gateway-responses", 3}, {"stages-deployments", 8}, {"openapi", 8}, {"websocket", 5}}
 
 type (
 	conformanceCase struct {
@@ -153,7 +153,7 @@ func (r *caseRun) step(s step) error {
 
 func (r *caseRun) once(s step) error {
 	op, ok := r.wire[s.Call]
-	if !ok || !strings.HasPrefix(s.Call, "apigateway.") {
+	if !ok || !strings.HasPrefix(s.Call, "apigateway.") && !strings.HasPrefix(s.Call, "apigatewayv2.") {
 		return fmt.Errorf("no call of this control plane")
 	}
 	answer := r.send(op, r.fill(s.Params).(map[string]any))
@@ -202,7 +202,7 @@ func (r *caseRun) send(op wireOperation, params map[string]any) reply {
 		case name == op.Payload:
 			body, _ = v.(string)
 		default:
-			rest[name] = v
+			rest[lowerFirst(name)] = v // the second model's names are capital in the SDKs (spec/control-plane.md 1)
 		}
 	}
 	if op.Payload == "" && op.Method != "GET" && op.Method != "DELETE" {
@@ -299,7 +299,14 @@ func (r *caseRun) lookup(name string) any {
 	return at(r.values[first], rest)
 }
 
-// at walks a dotted path.
+func lowerFirst(name string) string {
+	if name == "" {
+		return ""
+	}
+	return strings.ToLower(name[:1]) + name[1:]
+}
+
+// at walks a dotted path; names of members may be those of the SDKs.
 func at(v any, path string) any {
 	if path == "" {
 		return v
@@ -307,6 +314,9 @@ func at(v any, path string) any {
 	first, rest, _ := strings.Cut(path, ".")
 	switch n := v.(type) {
 	case map[string]any:
+		if _, ok := n[first]; !ok {
+			first = lowerFirst(first)
+		}
 		return at(n[first], rest)
 	case []any:
 		if i, err := strconv.Atoi(first); err == nil && i < len(n) {
