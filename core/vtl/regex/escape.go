@@ -171,7 +171,7 @@ func (p *parser) class() *set {
 		case p.peek() == -1:
 			p.fail("Unclosed character class")
 		case p.accept("&&"):
-			if len(parts)+len(part.ranges)+len(part.items)+len(part.tests) == 0 && p.peek() != '[' {
+			if len(parts)+len(part.ranges)+len(part.items)+len(part.tests) == 0 && (p.peek() == ']' || p.peek() == '&') {
 				p.fail("Bad class syntax")
 			}
 			if len(part.ranges)+len(part.items)+len(part.tests) > 0 {
