@@ -41,7 +41,7 @@ type cachedWorld struct {
 	proxy   *proxytest.Proxy // between edge and cache; nil in one process
 	now     atomic.Int64     // seconds, the cache's clock
 	calls   atomic.Int64
-	backend http.HandlerFunc // nil answers with the number of the call
+	backend atomic.Pointer[http.HandlerFunc] // nil answers with the number of the call
 	client  *http.Client
 	stage   *snapshotv1.Stage
 	content []byte
@@ -59,8 +59,8 @@ func newCachedWorld(t testing.TB, tcp bool) *cachedWorld {
 	w.now.Store(1_000_000)
 	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		n := w.calls.Add(1)
-		if w.backend != nil {
-			w.backend(rw, r)
+		if answer := w.backend.Load(); answer != nil {
+			(*answer)(rw, r)
 			return
 		}
 		rw.Header().Set("X-Call", strconv.FormatInt(n, 10))
@@ -143,6 +143,9 @@ func (w *cachedWorld) deploy(backend string) {
 		Stage: &apigatewayv1.Stage{StageName: proto.String("prod"), DeploymentId: proto.String("dep123"), CacheClusterEnabled: proto.Bool(true),
 			MethodSettings: &apigatewayv1.MethodSettingMap{Entries: map[string]*apigatewayv1.MethodSetting{"*/*": {CachingEnabled: proto.Bool(true)}}}}}
 }
+
+// answers replaces what the backend does.
+func (w *cachedWorld) answers(f http.HandlerFunc) { w.backend.Store(&f) }
 
 // publish changes the live settings of the stage.
 func (w *cachedWorld) publish(change func(*snapshotv1.Stage)) {
@@ -296,7 +299,7 @@ func TestWhatIsCached(t *testing.T) {
 	}
 	eachCached(t, func(t *testing.T, w *cachedWorld) {
 		for i, tt := range tests {
-			w.backend = tt.backend
+			w.answers(tt.backend)
 			w.calls.Store(0)
 			for range 2 {
 				if a := w.call("GET", "/pets?q="+strconv.Itoa(i)); a.status != tt.status {
@@ -347,11 +350,11 @@ func TestConcurrentMissesMakeOneCall(t *testing.T) {
 	const callers = 40
 	eachCached(t, func(t *testing.T, w *cachedWorld) {
 		release, arrived := make(chan struct{}), make(chan struct{}, callers)
-		w.backend = func(rw http.ResponseWriter, _ *http.Request) {
+		w.answers(func(rw http.ResponseWriter, _ *http.Request) {
 			arrived <- struct{}{}
 			<-release
 			_, _ = io.WriteString(rw, "call 1")
-		}
+		})
 		var wg sync.WaitGroup
 		for range callers {
 			wg.Go(func() { w.expect(1, "GET", "/pets") })
@@ -369,14 +372,14 @@ func TestConcurrentMissesMakeOneCall(t *testing.T) {
 func TestWhoWaitsForAFailureGoesOn(t *testing.T) {
 	eachCached(t, func(t *testing.T, w *cachedWorld) {
 		release, arrived := make(chan struct{}), make(chan struct{})
-		w.backend = func(rw http.ResponseWriter, _ *http.Request) {
+		w.answers(func(rw http.ResponseWriter, _ *http.Request) {
 			if w.calls.Load() == 1 {
 				close(arrived)
 				<-release
 				panic(http.ErrAbortHandler)
 			}
 			_, _ = io.WriteString(rw, "call 2")
-		}
+		})
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if a := w.call("GET", "/pets"); a.status != 504 {
