@@ -3,14 +3,17 @@ package roles
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/limen-gateway/limen/core/throttle"
 	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/platform/linewriter"
 	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/seal"
@@ -59,7 +62,7 @@ type edgeNode struct {
 	service *edge.Service
 	server  *rpc.Server
 	invoker *functions.Invoker
-	ready   chan struct{}
+	access  *linewriter.Writer // nil when no lines are written
 }
 
 func newEdge(h *house) (run.Service, error) { return buildEdge(h, nil, nil) }
@@ -95,6 +98,11 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	if h.admin != nil {
 		advertised = localEdge
 	}
+	access := accessLog(h)
+	var lines io.Writer
+	if access != nil {
+		lines = access
+	}
 	service, err := edge.New(edge.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
 		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
@@ -102,12 +110,12 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 		AccessJSON: h.config.Telemetry.LogFormat == "json",
 	}, edge.Deps{
 		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Metering: counts, Cache: cache, Fallback: fallback, Sockets: sockets,
-		Log: h.telemetry.Log, AccessLog: accessLog(h), Meter: h.telemetry.Meters.Meter("limen/edge"),
+		Log: h.telemetry.Log, AccessLog: lines, Meter: h.telemetry.Meters.Meter("limen/edge"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	n := &edgeNode{house: h, service: service, invoker: invoker, ready: make(chan struct{}),
+	n := &edgeNode{house: h, service: service, invoker: invoker, access: access,
 		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, TrustClaims: true})}
 	service.Register(n.server)
 	h.edge.Store(n)
@@ -143,8 +151,19 @@ func (n *edgeNode) Run(ctx context.Context) error {
 		}
 		listeners = append(listeners, l)
 	}
+	if n.access != nil {
+		defer n.writeAccess(ctx)()
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.server.Serve(ctx, listeners...) })
 	g.Go(func() error { return n.service.Run(ctx) })
 	return g.Wait()
+}
+
+// writeAccess writes access lines until stop is called: after the last request was answered.
+func (n *edgeNode) writeAccess(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = n.access.Run(ctx) })
+	return func() { cancel(); wg.Wait() }
 }

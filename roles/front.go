@@ -3,13 +3,13 @@ package roles
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 
+	"github.com/limen-gateway/limen/platform/linewriter"
 	"github.com/limen-gateway/limen/services/edge"
 )
 
@@ -62,9 +62,11 @@ func (f *front) Run(ctx context.Context) error {
 }
 
 // accessLog is where an edge writes one line for each request, among the other logs; nil when it writes none.
-func accessLog(h *house) io.Writer {
-	if h.config.Edge.AccessLog && h.telemetry.Log.Enabled(context.Background(), slog.LevelInfo) {
-		return os.Stderr
+func accessLog(h *house) *linewriter.Writer {
+	if !h.config.Edge.AccessLog || !h.telemetry.Log.Enabled(context.Background(), slog.LevelInfo) {
+		return nil
 	}
-	return nil
+	return linewriter.New(os.Stderr, func(lines int) {
+		h.telemetry.Log.Warn("access lines dropped: the destination stands still", "lines", lines)
+	})
 }

@@ -61,7 +61,7 @@ events { worker_connections 4096; }
 http {
   log_format limen '$time_iso8601 request_id=$request_id method=$request_method path=$uri status=$status bytes=$body_bytes_sent '
                    'latency=$request_time backend=$upstream_response_time source_ip=$remote_addr';
-  access_log %[1]s/nginx-access.log limen;
+  access_log %[1]s/nginx-access.log limen buffer=64k flush=100ms;
   server_tokens off;
   keepalive_requests 1000000000;
   keepalive_timeout 3600s;
