@@ -29,7 +29,7 @@ import (
 
 const (
 	// patience is the deadline of a client's call: well below what AWS's clients wait.
-	patience = 15 * time.Second
+	patience = 20 * time.Second
 	// recovery is how soon calls succeed again once the store is back.
 	recovery = 30 * time.Second
 )
