@@ -187,6 +187,10 @@ func (c *compiler) expression(n *node) expression {
 	case nodeString:
 		return constant{StringValue(n.text)}
 	case nodeInteger, nodeFloat:
+		if n.text[0] == '#' { // "#1" is a number to the lexer
+			c.fail(n, "%q is no number", n.text)
+			return constant{}
+		}
 		return constant{parseNumber(n.text, n.kind == nodeFloat)}
 	case nodeTrue:
 		return boolean(true)
