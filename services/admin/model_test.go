@@ -86,3 +86,16 @@ func TestRequestValidator(t *testing.T) {
 	}
 	p.call(alice, "DELETE", one, "").want(t, 404, "NotFoundException", "Invalid Request Validator identifier specified")
 }
+
+func TestDeployment_refusesRequestModelsThatDoNotCompile(t *testing.T) {
+	p := newPlane(t)
+	path := p.method(alice)
+	method := path + "/resources/" + p.must(alice, "GET", path, "")["rootResourceId"].(string) + "/methods/GET"
+	id := p.must(alice, "POST", path+"/requestvalidators", `{"name":"v","validateRequestBody":true}`)["id"].(string)
+	p.must(alice, "POST", path+"/models", `{"name":"Odd","contentType":"application/json","schema":"{\"minimum\":\"x\"}"}`)
+	p.patch(method, "add", "/requestModels/application~1json", "Odd")
+	p.must(alice, "POST", path+"/deployments", `{}`) // no body is checked against the model yet
+	p.patch(method, "replace", "/requestValidatorId", id)
+	p.call(alice, "POST", path+"/deployments", `{}`).want(t, 400, "BadRequestException",
+		`GET /: request model Odd for application/json cannot be used: model Odd at 11 (/minimum): not a schema: instance type (string) does not match any allowed primitive type (allowed: ["number"])`)
+}
