@@ -23,6 +23,9 @@ type counts struct {
 	latency   atomic.Int64    // microseconds, summed
 	backend   atomic.Int64
 	bytesSent atomic.Int64
+	// Of requests to methods that the stage caches: CacheHitCount and CacheMissCount.
+	cacheHits   atomic.Int64
+	cacheMisses atomic.Int64
 }
 
 type counters struct {
@@ -52,17 +55,21 @@ func newCounters(m metric.Meter) (*counters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge metrics: %w", err)
 	}
+	cache, err := m.Int64ObservableCounter("limen_cache_lookups", metric.WithDescription("Look-ups in the response cache, by result"))
+	if err != nil {
+		return nil, fmt.Errorf("edge metrics: %w", err)
+	}
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		c.observe(o, requests, latency, backend, sent)
+		c.observe(o, requests, latency, backend, sent, cache)
 		return nil
-	}, requests, latency, backend, sent)
+	}, requests, latency, backend, sent, cache)
 	if err != nil {
 		return nil, fmt.Errorf("edge metrics: %w", err)
 	}
 	return c, nil
 }
 
-func (c *counters) observe(o metric.Observer, requests, latency, backend, sent metric.Int64Observable) {
+func (c *counters) observe(o metric.Observer, requests, latency, backend, sent, cache metric.Int64Observable) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for s, n := range c.series {
@@ -70,6 +77,11 @@ func (c *counters) observe(o metric.Observer, requests, latency, backend, sent m
 		for class := range n.byClass {
 			if v := n.byClass[class].Load(); v > 0 {
 				o.ObserveInt64(requests, v, metric.WithAttributes(append(labels[:3:3], attribute.String("status_class", strconv.Itoa(class)+"xx"))...))
+			}
+		}
+		for result, v := range map[string]int64{"hit": n.cacheHits.Load(), "miss": n.cacheMisses.Load()} {
+			if v > 0 {
+				o.ObserveInt64(cache, v, metric.WithAttributes(append(labels[:3:3], attribute.String("result", result))...))
 			}
 		}
 		set := metric.WithAttributes(labels...)
@@ -98,6 +110,12 @@ func (c *counters) count(x *exchange.Exchange) {
 	n.latency.Add(x.Record.Latency.Microseconds())
 	n.backend.Add(x.Record.Backend.Microseconds())
 	n.bytesSent.Add(int64(x.Record.Bytes))
+	switch x.Cached {
+	case exchange.CacheHit:
+		n.cacheHits.Add(1)
+	case exchange.CacheMiss:
+		n.cacheMisses.Add(1)
+	}
 }
 
 func (c *counters) add(key series) *counts {
