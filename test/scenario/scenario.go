@@ -82,6 +82,7 @@ func Steps() []Step {
 		{"The authorizer allows, and the function learns who calls", authorizerAllows},
 		{"A request that breaks its model is refused, and why", validatorRefuses},
 		{"Cache what the backend answers: it is called once", cacheBackend},
+		{"Sell two requests a day: the third is refused, and why", usagePlan},
 		{"Another account sees nothing of it", otherAccount},
 		{"kill -9, and start again: everything is still there", restart},
 	}
