@@ -25,22 +25,33 @@ type compiledModel struct {
 
 // NewValidation reads the models of a content. One that cannot be read is an error only where it is used.
 func NewValidation(d *snapshotv1.Deployment) *Validation {
+	api := d.GetRestApi().GetId()
+	if d.GetApi() != nil {
+		api = d.GetApi().GetApiId()
+	}
 	v := &Validation{
 		validators: map[string]*apigatewayv1.RequestValidator{}, unreadable: map[string]error{}, compiled: map[string]compiledModel{},
-		models: schema.Models{API: d.GetRestApi().GetId(), Documents: map[string]*schema.Document{}},
+		models: schema.Models{API: api, Documents: map[string]*schema.Document{}},
 	}
 	for _, r := range d.GetRequestValidators() {
 		v.validators[r.GetId()] = r
 	}
 	for _, m := range d.GetModels() {
-		document, err := schema.Parse(m.GetSchema())
-		if err != nil {
-			v.unreadable[m.GetName()] = fmt.Errorf("model %s: %w", m.GetName(), err)
-			continue
-		}
-		v.models.Documents[m.GetName()] = document
+		v.read(m.GetName(), m.GetSchema())
+	}
+	for _, m := range d.GetApiModels() {
+		v.read(m.GetName(), m.GetSchema())
 	}
 	return v
+}
+
+func (v *Validation) read(name, text string) {
+	document, err := schema.Parse(text)
+	if err != nil {
+		v.unreadable[name] = fmt.Errorf("model %s: %w", name, err)
+		return
+	}
+	v.models.Documents[name] = document
 }
 
 // Validator is the validator of a method; nil for a method without one.

@@ -17,10 +17,11 @@ type names struct {
 	integrations map[string]*snapshotv1.Integration
 	authorizers  map[string]bool
 	models       map[string]bool
+	validation   *Validation
 }
 
 func namesOf(d *snapshotv1.Deployment) names {
-	n := names{map[string]*snapshotv1.Integration{}, map[string]bool{}, map[string]bool{}}
+	n := names{map[string]*snapshotv1.Integration{}, map[string]bool{}, map[string]bool{}, NewValidation(d)}
 	for _, i := range d.Integrations {
 		n.integrations[i.Integration.GetIntegrationId()] = i
 	}
@@ -70,6 +71,7 @@ func checkRoute(r *snapshotv1.Route, known names) []Problem {
 		out = append(out, Problem{where, fmt.Sprintf("%s is no authorizer of the API", id)})
 	}
 	out = append(out, checkModels(where, "requestModels", r.Route.RequestModels, known)...)
+	out = append(out, checkSchemas(r.Route, known)...)
 	for _, response := range r.Responses {
 		out = append(out, checkModels(where, "responseModels of "+response.GetRouteResponseKey(), response.ResponseModels, known)...)
 	}
@@ -81,6 +83,24 @@ func checkModels(where, member string, models *apigatewayv2v1.StringMap, known n
 	for _, key := range sortedKeys(models.GetEntries()) {
 		if name := models.Entries[key]; !known.models[name] {
 			out = append(out, Problem{where, fmt.Sprintf("%s %s: %s is no model of the API", member, key, name)})
+		}
+	}
+	return out
+}
+
+// checkSchemas compiles the models that messages are checked against: those of a route that selects among them.
+func checkSchemas(r *apigatewayv2v1.Route, known names) []Problem {
+	if r.GetModelSelectionExpression() == "" {
+		return nil
+	}
+	var out []Problem
+	for _, key := range sortedKeys(r.RequestModels.GetEntries()) {
+		name := r.RequestModels.Entries[key]
+		if !known.models[name] {
+			continue // told by checkModels
+		}
+		if _, err := known.validation.Model(key, name); err != nil {
+			out = append(out, Problem{r.GetRouteKey(), err.Error()})
 		}
 	}
 	return out

@@ -23,7 +23,7 @@ func webSocket(i *apigatewayv2v1.Integration, routes ...*snapshotv1.Route) *snap
 	i.IntegrationId = proto.String("i1")
 	return &snapshotv1.Deployment{Api: &apigatewayv2v1.Api{}, Routes: routes,
 		Integrations:   []*snapshotv1.Integration{{Integration: i, Responses: []*apigatewayv2v1.IntegrationResponse{{IntegrationResponseKey: proto.String("$default"), ResponseTemplates: entries("$default", "text")}}}},
-		ApiModels:      []*apigatewayv2v1.Model{{Name: proto.String("M")}},
+		ApiModels:      []*apigatewayv2v1.Model{{Name: proto.String("M"), Schema: proto.String("{}")}, {Name: proto.String("Odd"), Schema: proto.String("{")}},
 		ApiAuthorizers: []*apigatewayv2v1.Authorizer{{AuthorizerId: proto.String("z1")}},
 	}
 }
@@ -44,6 +44,9 @@ func TestCheckWebSocket(t *testing.T) {
 	lost.AuthorizerId = proto.String("gone")
 	modelled := route("a", "")
 	modelled.RequestModels = entries("x", "M", "y", "Gone")
+	odd := route("a", "")
+	odd.ModelSelectionExpression, odd.RequestModels = proto.String("$request.body.a"), entries("x", "M", "y", "Odd", "z", "Gone")
+	_, unreadable := NewValidation(webSocket(mock())).Model("y", "Odd")
 	for _, tt := range []struct {
 		name string
 		d    *snapshotv1.Deployment
@@ -57,6 +60,7 @@ func TestCheckWebSocket(t *testing.T) {
 		{"unknown authorizer", webSocket(mock(), &snapshotv1.Route{Route: lost}), []string{"$connect: gone is no authorizer of the API"}},
 		{"unknown models", webSocket(mock(), &snapshotv1.Route{Route: modelled, Responses: []*apigatewayv2v1.RouteResponse{{RouteResponseKey: proto.String("$default"), ResponseModels: entries("z", "Lost")}}}),
 			[]string{"a: requestModels y: Gone is no model of the API", "a: responseModels of $default z: Lost is no model of the API"}},
+		{"model that is no schema", webSocket(mock(), &snapshotv1.Route{Route: odd}), []string{"a: requestModels z: Gone is no model of the API", "a: " + unreadable.Error()}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
