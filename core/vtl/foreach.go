@@ -256,19 +256,14 @@ func (l *loop) SetProperty(name string, v Value) bool {
 	return true
 }
 
-// Call: the getters; everything else as of the map of what is stored.
+// Call is the getters. Every other method is that of the map of what is stored.
 func (l *loop) Call(name string, args []Value) (Value, bool, error) {
 	if getter, ok := loopGetters[name]; ok {
 		v, found := l.Property(getter)
 		return v, found, noArguments(args)
 	}
-	switch {
-	case name == "get" && len(args) == 1:
-		return l.store().get(args[0]), true, nil
-	case name == "put" && len(args) == 2:
-		return l.store().put(args[0], args[1]), true, nil
-	case name == "size":
-		return IntValue(int64(l.store().Len())), true, noArguments(args)
+	if name == "getClass" {
+		return ObjectValue(class{l.ClassName(), onObject}), true, noArguments(args)
 	}
 	return Value{}, false, nil
 }

@@ -273,7 +273,7 @@ func grouped(digits string) string {
 func (s *formatSpec) float(v Value, r *renderer) (string, error) {
 	switch v.kind {
 	case Null:
-		return "null", nil
+		return s.cut("null"), nil
 	case Double, BigDecimal:
 	default:
 		return "", s.fail("IllegalFormatConversionException")

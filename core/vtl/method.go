@@ -204,6 +204,9 @@ func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value
 	if methods == nil {
 		return Value{}, nil
 	}
+	if l, ok := v.any().(*loop); ok { // $foreach is a map, too
+		v, to = MapValue(l.store()), onMap
+	}
 	if c, ok := v.any().(class); ok {
 		return r.static(c, methods, args)
 	}

@@ -110,17 +110,17 @@ func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error
 	if err != nil {
 		return Value{}, err
 	}
-	if args[1].kind == Null {
-		return Value{}, errNull
-	}
 	with := args[1].text()
-	if text, ok := re.Plain(); ok && !strings.ContainsAny(with, `\$`) {
+	if text, ok := re.Plain(); ok && args[1].kind == String && !strings.ContainsAny(with, `\$`) {
 		return r.replacePlain(s, text, with, limit)
 	}
 	out := r.scratch[:0]
 	copied, matched := 0, false
 	plain := !strings.ContainsAny(with, `\$`)
 	err = r.each(re, s, func(registers []int) (bool, error) {
+		if args[1].kind == Null {
+			return false, errNull // only a match looks at the replacement
+		}
 		out = append(out, s[copied:registers[0]]...)
 		copied, matched = registers[1], true
 		if plain {
