@@ -433,3 +433,26 @@ func TestCacheAwayIsAMiss(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkCachedAnswer is a request answered from the cache of the same process, over a kept connection.
+func BenchmarkCachedAnswer(b *testing.B) {
+	w := newCachedWorld(b, false)
+	w.expect(1, "GET", "/pets?q=1")
+	c, err := net.Dial("tcp", strings.Split(w.url, "/")[2])
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	request := []byte("GET /_aws/execute-api/a1b2c3d4e5/prod/pets?q=1 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n")
+	answer := make([]byte, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		// The answer is small: it comes in one piece.
+		if n, err := c.Read(answer); err != nil || !strings.HasSuffix(string(answer[:n]), "call 1") {
+			b.Fatal(err, string(answer[:n]))
+		}
+	}
+}
