@@ -193,7 +193,12 @@ func (s *foreachStep) turns(r *renderer, w *walk, names loopNames, l *loop) (int
 			l.index++
 			l.hasNext = w.hasNext()
 		}
-		if err = s.body.render(r); err != nil {
+		nulls := len(r.nulls)
+		if v.kind == Null {
+			r.nulls = append(r.nulls, s.key)
+		}
+		err = s.body.render(r)
+		if r.nulls = r.nulls[:nulls]; err != nil {
 			return n, err
 		}
 		if r.steps--; r.steps < 0 {

@@ -2,6 +2,7 @@ package vtl
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/limen-gateway/limen/core/vtl/regex"
@@ -59,6 +60,7 @@ type renderer struct {
 	captures int   // strings under way, whose text stands in out for the time being
 	target   *loop // of a #break of an outer loop
 	names    loopNames
+	nulls    []int32 // the variables of loops whose element is null
 	trace    Trace
 	matcher  regex.Matcher
 	scratch  []byte // for texts on their way to a string
@@ -209,7 +211,9 @@ func (r *renderer) byName(f *frame, b *binding) (Value, error) {
 
 // put assigns a variable, and every parameter of its name in the calls under way.
 func (r *renderer) put(slot int32, v Value) {
-	r.vars[slot] = v
+	if len(r.nulls) == 0 || !r.staysNull(slot, v) {
+		r.vars[slot] = v
+	}
 	if r.frame == nil || !r.symbols.param[slot] {
 		return
 	}
@@ -218,6 +222,16 @@ func (r *renderer) put(slot int32, v Value) {
 			b.arg, b.value = nil, v
 		}
 	}
+}
+
+// staysNull: the variable of a loop is null as long as the element is, whatever is assigned (spec/vtl.md 5.3). An inner
+// loop with a null element of its own ends that.
+func (r *renderer) staysNull(slot int32, v Value) bool {
+	i := slices.Index(r.nulls, slot)
+	if i >= 0 && v.kind == Null {
+		r.nulls[i] = -1
+	}
+	return i >= 0 && v.kind != Null
 }
 
 // restore gives a variable the value it had, or removes it.
