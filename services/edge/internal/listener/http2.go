@@ -66,6 +66,15 @@ func (r *replayed) Read(p []byte) (int, error) {
 	return r.Conn.Read(p)
 }
 
+// CloseWrite is the connection's own: whoever it is handed to may say goodbye before it closes.
+func (r *replayed) CloseWrite() error {
+	half, ok := r.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
 func (s *Server) newHTTP2() *http.Server {
 	var p http.Protocols
 	p.SetHTTP2(true)

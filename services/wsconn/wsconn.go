@@ -1,0 +1,178 @@
+// Package wsconn owns the sockets of WebSocket connections and nothing else: it knows neither routes nor integrations nor
+// authorizers, and hands each message to an edge. Connections come from the edge of its process, or straight to its own
+// listener; both have passed the same $connect.
+//
+// What outlives a connection is what NATS holds: the lease that says this node is alive, and the journal of what opened and
+// closed. The surprise: losing NATS closes no socket.
+package wsconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/limen-gateway/limen/platform/connections"
+	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
+	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
+	"github.com/limen-gateway/limen/services/wsconn/internal/dispatch"
+	"github.com/limen-gateway/limen/services/wsconn/internal/hub"
+	"github.com/limen-gateway/limen/services/wsconn/internal/listener"
+	"github.com/limen-gateway/limen/services/wsconn/internal/socket"
+)
+
+// Limits of connections; zero values are AWS's.
+type Limits = hub.Limits
+
+// Config is what an operator sets. Every zero value is usable; without an address only Take brings connections.
+type Config struct {
+	// Address takes clients without an edge before this node, TLSAddress over TLS with the PEM files.
+	Address    string
+	TLSAddress string
+	CertFile   string
+	KeyFile    string
+	Limits     Limits
+	// Workers bounds the messages that are on their way to an edge; 0 is 4,096.
+	Workers int
+	// DrainTimeout is how long connections may take to end when the node does; 0 is 30 s.
+	DrainTimeout time.Duration
+	// Tick is how exact idle and lifetime limits are; 0 is a second.
+	Tick time.Duration
+}
+
+// Socket is a listening socket that is open already.
+type Socket = listener.Socket
+
+// Deps is what the node calls.
+type Deps struct {
+	// Edge runs the events of connections.
+	Edge edgev1.EdgeClient
+	// NATS holds lease and journal and brings pushes; without it only this process reaches the node.
+	NATS    *nats.Conn
+	Sockets []Socket
+	// Now is the clock; nil is the machine's.
+	Now   func() time.Time
+	Log   *slog.Logger
+	Meter metric.Meter
+}
+
+// Service is one node.
+type Service struct {
+	config   Config
+	deps     Deps
+	node     *connections.Node
+	hub      *hub.Hub
+	dispatch *dispatch.Dispatcher
+	listener *listener.Listener
+}
+
+// New makes a node that does nothing yet.
+func New(config Config, deps Deps) (*Service, error) {
+	if deps.Edge == nil {
+		return nil, errors.New("wsconn: no edge to hand messages to")
+	}
+	if (config.CertFile == "") != (config.KeyFile == "") || config.TLSAddress != "" && config.CertFile == "" {
+		return nil, errors.New("wsconn: a TLS address, a certificate and its key must be given together")
+	}
+	if deps.Log == nil {
+		deps.Log = slog.Default()
+	}
+	if config.DrainTimeout == 0 {
+		config.DrainTimeout = 30 * time.Second
+	}
+	s := &Service{config: config, deps: deps}
+	counters, err := newCounters(deps.Meter, func() int { return s.hub.Len() })
+	if err != nil {
+		return nil, err
+	}
+	s.node = connections.NewNode(connections.NodeConfig{
+		NATS: deps.NATS, Log: deps.Log, Answer: func(r *wsconnv1.Request) *wsconnv1.Answer { return s.hub.Answer(r) },
+		TakenOver: func() { s.hub.EndAll(socket.Restart, "Service restart") },
+	})
+	s.dispatch = dispatch.New(dispatch.Config{Edge: deps.Edge, Workers: config.Workers, Log: deps.Log})
+	s.hub = hub.New(hub.Config{Dispatch: s.dispatch, Journal: s.node, Limits: config.Limits, Tick: config.Tick, Now: deps.Now, Seen: counters.count, Log: deps.Log})
+	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.node.Mint, Take: s.hub.Take, Log: deps.Log})
+	return s, nil
+}
+
+// Ready is closed when the node has its number.
+func (s *Service) Ready() <-chan struct{} { return s.node.Claimed() }
+
+// Mint makes the id of a connection that is about to open; false while the node takes none.
+func (s *Service) Mint() (string, bool) { return s.node.Mint() }
+
+// Take takes over a connection whose $connect has passed. It does not block.
+func (s *Service) Take(h *wsconnv1.Handoff, key string, c net.Conn) { s.hub.Take(h, key, c) }
+
+// Answer answers a call of the @connections API for a connection of this node; false when the id is another's.
+func (s *Service) Answer(r *wsconnv1.Request) (*wsconnv1.Answer, bool) {
+	owner, ok := connections.NodeOf(r.GetConnectionId())
+	own, claimed := s.node.Number()
+	if !ok || !claimed || owner != own {
+		return nil, false
+	}
+	return s.hub.Answer(r), true
+}
+
+// Run serves until ctx ends, every connection is closed and its end told. The lease outlives the connections.
+func (s *Service) Run(ctx context.Context) error {
+	sockets, err := s.listen()
+	if err != nil {
+		return err
+	}
+	node, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	var outer errgroup.Group
+	outer.Go(func() error { return s.node.Run(node) })
+	group, ctx := errgroup.WithContext(ctx)
+	if len(sockets) > 0 {
+		group.Go(func() error { return s.listener.Run(ctx, sockets...) })
+	}
+	group.Go(func() error {
+		s.hub.Run(ctx, s.config.DrainTimeout)
+		s.dispatch.Wait()
+		return nil
+	})
+	err = group.Wait()
+	release()
+	return errors.Join(err, outer.Wait())
+}
+
+func (s *Service) listen() ([]Socket, error) {
+	out := s.deps.Sockets
+	open := func(address string, cfg *tls.Config) error {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			for _, s := range out {
+				_ = s.Close()
+			}
+			return fmt.Errorf("wsconn: %w", err)
+		}
+		out = append(out[:len(out):len(out)], Socket{Listener: l, TLS: cfg})
+		return nil
+	}
+	if s.config.Address != "" {
+		if err := open(s.config.Address, nil); err != nil {
+			return nil, err
+		}
+	}
+	if s.config.TLSAddress != "" {
+		cert, err := tls.LoadX509KeyPair(s.config.CertFile, s.config.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("wsconn: %w", err)
+		}
+		// WebSockets over HTTP/2 are not offered (spec/websocket.md 2).
+		cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+		if err := open(s.config.TLSAddress, cfg); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
