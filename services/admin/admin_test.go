@@ -61,6 +61,7 @@ func startPlane(t *testing.T, client *clientv3.Client, more ...rootkeys.Key) *pl
 	s, err := admin.New(admin.Config{}, admin.Deps{
 		Etcd: client, RootKeys: append([]rootkeys.Key{alice, bob}, more...), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Seal: masterKey, Edges: func(string) (edgev1.EdgeClient, error) { return nil, io.EOF },
+		Metering: ledger{},
 	})
 	if err != nil {
 		t.Fatal(err)
