@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/platform/rootkeys"
 	authzv1 "github.com/limen-gateway/limen/proto/authz/v1"
 	"github.com/limen-gateway/limen/services/authz/internal/authorizer"
 )
@@ -30,6 +31,8 @@ type Invoker interface {
 
 // Deps is what authz calls.
 type Deps struct {
+	// RootKeys prove signatures; without them every signature is refused.
+	RootKeys  []rootkeys.Key
 	Functions Invoker
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
@@ -40,6 +43,8 @@ type Deps struct {
 type Service struct {
 	authzv1.UnimplementedAuthzServer
 	authorizers *authorizer.Authorizers
+	keys        map[string]rootkeys.Key
+	now         func() time.Time
 }
 
 // New makes a service that does nothing yet.
@@ -51,7 +56,11 @@ func New(c Config, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{authorizers: a}, nil
+	keys := map[string]rootkeys.Key{}
+	for _, k := range d.RootKeys {
+		keys[k.AccessKeyID] = k
+	}
+	return &Service{authorizers: a, keys: keys, now: d.Now}, nil
 }
 
 // Register adds the service to a server.

@@ -167,7 +167,9 @@ func closing(t *testing.T, c *websocket.Conn) string {
 	}
 }
 
-func request(id string) *wsconnv1.Request { return &wsconnv1.Request{ConnectionId: id, Account: account} }
+func request(id string) *wsconnv1.Request {
+	return &wsconnv1.Request{ConnectionId: id, Account: account}
+}
 
 func post(id, text string) *wsconnv1.Request {
 	r := request(id)

@@ -30,7 +30,7 @@ type Asker interface {
 	Ask(ctx context.Context, r *wsconnv1.Request) (*wsconnv1.Answer, error)
 }
 
-// API answers calls of @connections. Without Authz nobody passes; without Asker no connection exists.
+// API answers calls of @connections. Without Authz nobody passes; without Asker nothing is known of any connection.
 type API struct {
 	Authz authzv1.AuthzClient
 	Asker Asker
@@ -100,7 +100,7 @@ func (a *API) call(ctx context.Context, x *exchange.Exchange, id string) (*wscon
 		return nil, &refusal{status: 400, errorType: "BadRequestException", message: "The message is not valid UTF-8", ids: true, code: executionlog.BadRequest, why: []string{"the message is not valid UTF-8"}}
 	}
 	if a.Asker == nil {
-		return nil, gone(id)
+		return nil, outcome(id, nil, connections.ErrUnknown) // connections may be open where this edge cannot look
 	}
 	answer, err := a.Asker.Ask(ctx, req)
 	return answer, outcome(id, answer, err)

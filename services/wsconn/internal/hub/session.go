@@ -17,7 +17,7 @@ type Socket interface {
 	Read() (string, error)
 	Write(text []byte) error
 	Interrupt()
-	Close(*socket.Closed)
+	Close(*socket.Closed) (linger func())
 }
 
 // session is one open connection.
@@ -196,5 +196,5 @@ func (s *session) finish(end *socket.Closed) {
 		case <-time.After(farewell):
 		}
 	}
-	s.conn.Close(end)
+	s.hub.group.Go(s.conn.Close(end))
 }

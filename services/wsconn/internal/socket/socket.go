@@ -51,6 +51,8 @@ type Closed struct {
 	Reason string
 	// Told says that the other side needs no close frame any more: it began, it was told already, or it is not there.
 	Told bool
+	// Began says that the other side closed, and has its answer.
+	Began bool
 }
 
 func (c *Closed) Error() string { return "the connection is closed: " + c.Reason }
@@ -167,11 +169,11 @@ func (c *Conn) closed(err error) *Closed {
 	case errors.Is(err, websocket.ErrReadLimit):
 		return &Closed{Code: TooBig, Reason: "Message too big", Told: true}
 	case errors.As(err, &e) && e.Code == websocket.CloseNoStatusReceived:
-		return &Closed{Code: NoStatus, Reason: "Client-side close frame status not set", Told: true}
+		return &Closed{Code: NoStatus, Reason: "Client-side close frame status not set", Told: true, Began: true}
 	case errors.As(err, &e) && e.Code == websocket.CloseAbnormalClosure:
 		return &Closed{Code: Abnormal, Told: true}
 	case errors.As(err, &e):
-		return &Closed{Code: e.Code, Reason: e.Text, Told: true}
+		return &Closed{Code: e.Code, Reason: e.Text, Told: true, Began: true}
 	case strings.HasPrefix(err.Error(), "websocket: "):
 		return &Closed{Code: Protocol, Reason: strings.TrimPrefix(err.Error(), "websocket: "), Told: true}
 	}
@@ -207,23 +209,28 @@ func (c *Conn) Interrupt() { c.frames.interrupt() }
 // closeTime is how long the other side gets to see a close frame.
 const closeTime = time.Second
 
-// Close ends the connection; when the other side was not told, with a close frame. Closing with unread bytes would reset
-// the connection and could destroy the frame on its way, so the rest is read for a moment.
-func (c *Conn) Close(end *Closed) {
-	defer func() { _ = c.raw.Close() }()
-	if end.Code == Abnormal {
-		return
-	}
+// Close ends the connection; when the other side was not told, with a close frame. The socket itself is closed by linger,
+// which takes a moment.
+func (c *Conn) Close(end *Closed) (linger func()) {
 	deadline := time.Now().Add(closeTime)
-	if !end.Told {
-		if c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(end.Code, clipped(end.Reason)), deadline) != nil {
-			return
-		}
+	gone := func() { _ = c.raw.Close() }
+	if end.Code == Abnormal || end.Began {
+		return gone
+	}
+	if !end.Told && c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(end.Code, clipped(end.Reason)), deadline) != nil {
+		return gone
 	}
 	half, ok := c.raw.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
-		return
+		return gone
 	}
+	return func() { c.drain(deadline) }
+}
+
+// drain reads the rest for a moment: closing with unread bytes would reset the connection and could destroy the close frame
+// on its way.
+func (c *Conn) drain(deadline time.Time) {
+	defer func() { _ = c.raw.Close() }()
 	_ = c.raw.SetReadDeadline(deadline)
 	buf := make([]byte, 512)
 	for range 1024 {
