@@ -13,6 +13,7 @@ type compiler struct {
 	failed  *Error
 	texts   []textStep // a slab
 	refs    []refExpr  // a slab
+	links   []link     // a slab
 	steps   []step     // a slab
 }
 
@@ -136,7 +137,7 @@ func (c *compiler) ifStep(n *node) step {
 
 func (c *compiler) reference(n *node) *refExpr {
 	if len(c.refs) == cap(c.refs) {
-		c.refs = make([]refExpr, 0, min(max(4, 2*cap(c.refs)), 256))
+		c.refs = make([]refExpr, 0, min(max(8, 2*cap(c.refs)), 256))
 	}
 	c.refs = append(c.refs, refExpr{place: c.at(n), ref: n.ref, stock: c.options.Stock})
 	e := &c.refs[len(c.refs)-1]
@@ -145,7 +146,12 @@ func (c *compiler) reference(n *node) *refExpr {
 	}
 	e.slot = c.symbols.slot(n.ref.root)
 	if len(n.kids) > 0 {
-		e.chain = make([]link, len(n.kids))
+		if cap(c.links)-len(c.links) < len(n.kids) {
+			c.links = make([]link, 0, max(len(n.kids), min(max(8, 2*cap(c.links)), 128)))
+		}
+		at := len(c.links)
+		c.links = c.links[:at+len(n.kids)]
+		e.chain = c.links[at:len(c.links):len(c.links)]
 		for i, k := range n.kids {
 			e.chain[i] = c.link(k)
 		}

@@ -147,7 +147,9 @@ func (p *parser) node(kind nodeKind, start int32, text string, kidsFrom int) *no
 // process is the whole template.
 func (p *parser) process() (*node, error) {
 	if p.slab == nil {
-		p.slab = &slab{}
+		p.slab = newSlab(len(p.text))
+		p.stack = make([]*node, 0, 32)
+		p.lexer.stack = make([]lexFrame, 0, 8)
 	}
 	from := p.open()
 	p.statements()

@@ -89,6 +89,9 @@ func (p *parser) directive() {
 // between them that were no tokens, without comments, and without what is cut off references and escapes.
 func (p *parser) finishDirective(first token, name string, from int) *node {
 	n := p.node(nodeDirective, first.start, name, from)
+	if isDirective(name) {
+		return n // it never turns out to be none
+	}
 	var cuts []span
 	for _, s := range p.specials[first.specialTo:p.last.specialTo] {
 		cuts = append(cuts, span{s.start, s.end - 1})

@@ -39,11 +39,34 @@ func (c *regexCache) get(pattern string) (*regex.Regex, error) {
 	return re, nil
 }
 
+// recentPatterns is how many patterns a renderer remembers by the place of their text.
+const recentPatterns = 4
+
+// recentPattern is a pattern whose text, a literal of the template as a rule, is told by its place in memory.
+type recentPattern struct {
+	text Value
+	re   *regex.Regex
+}
+
 // pattern compiles the argument of a method.
 func (r *renderer) pattern(v Value) (*regex.Regex, error) {
 	if v.kind == Null {
 		return nil, errNull
 	}
+	for i := range r.recent {
+		if r.recent[i].text == v {
+			return r.recent[i].re, nil
+		}
+	}
+	re, err := r.compiled(v)
+	if err == nil {
+		r.recent[r.nextRecent%recentPatterns] = recentPattern{v, re}
+		r.nextRecent++
+	}
+	return re, err
+}
+
+func (r *renderer) compiled(v Value) (*regex.Regex, error) {
 	if !r.spend(len(v.text()) >> 2) {
 		return nil, r.err
 	}

@@ -63,8 +63,11 @@ type renderer struct {
 	nulls    []int32 // the variables of loops whose element is null
 	trace    Trace
 	matcher  regex.Matcher
-	scratch  []byte // for texts on their way to a string
-	at       place  // of the node that is at work, for errors of limits
+	recent   [recentPatterns]recentPattern
+	// nextRecent is the one to be forgotten next.
+	nextRecent int
+	scratch    []byte // for texts on their way to a string
+	at         place  // of the node that is at work, for errors of limits
 }
 
 func (r *renderer) start(p *Program, l Limits, t Trace) {

@@ -69,9 +69,15 @@ type slab struct {
 	refs  []reference
 }
 
+// newSlab guesses from a text's length how many nodes it has.
+func newSlab(length int) *slab {
+	n := min(max(length/20, 8), 128)
+	return &slab{nodes: make([]node, 0, n), lists: make([]*node, 0, n+n/2), refs: make([]reference, 0, max(n/4, 2))}
+}
+
 func (s *slab) node() *node {
 	if len(s.nodes) == cap(s.nodes) {
-		s.nodes = make([]node, 0, min(max(8, 2*cap(s.nodes)), 512))
+		s.nodes = make([]node, 0, max(8, cap(s.nodes)))
 	}
 	s.nodes = s.nodes[:len(s.nodes)+1]
 	return &s.nodes[len(s.nodes)-1]
@@ -79,7 +85,7 @@ func (s *slab) node() *node {
 
 func (s *slab) reference() *reference {
 	if len(s.refs) == cap(s.refs) {
-		s.refs = make([]reference, 0, min(max(4, 2*cap(s.refs)), 256))
+		s.refs = make([]reference, 0, max(8, cap(s.refs)))
 	}
 	s.refs = s.refs[:len(s.refs)+1]
 	return &s.refs[len(s.refs)-1]
@@ -91,7 +97,7 @@ func (s *slab) list(from []*node) []*node {
 		return nil
 	}
 	if cap(s.lists)-len(s.lists) < n {
-		s.lists = make([]*node, 0, max(n, min(max(16, 2*cap(s.lists)), 1024)))
+		s.lists = make([]*node, 0, max(n, 16, cap(s.lists)))
 	}
 	at := len(s.lists)
 	s.lists = append(s.lists, from...)
