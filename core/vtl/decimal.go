@@ -1,7 +1,6 @@
 package vtl
 
 import (
-	"errors"
 	"math"
 	"math/big"
 	"strconv"
@@ -15,8 +14,6 @@ type decimal struct {
 
 // maxScale bounds the places of a decimal: aligning two numbers costs as many digits as their scales differ.
 const maxScale = 20_000
-
-var errNotFinite = errors.New("a number that is infinite or none has no decimal form")
 
 func pow10(n int32) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 

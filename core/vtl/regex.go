@@ -181,6 +181,7 @@ func (r *renderer) replacePlain(s, text, with string, limit int) (Value, error) 
 }
 
 var (
+	//lint:ignore ST1005 Java's text
 	errGroup       = errors.New("Illegal group reference")
 	errReplacement = errors.New("character to be escaped is missing")
 )

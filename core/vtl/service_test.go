@@ -11,8 +11,8 @@ import (
 
 // The service's objects, small, for tests: core/mapping has the real ones.
 
-// notJSON is the error of a text that is not JSON.
-var notJSON = errors.New("not JSON")
+// errNotJSON is the error of a text that is not JSON.
+var errNotJSON = errors.New("not JSON")
 
 // jsonReader reads strict JSON into the values that the service's library makes (spec/vtl.md 9.1).
 type jsonReader struct {
@@ -24,14 +24,14 @@ type jsonReader struct {
 func readJSON(s string) (v Value, err error) {
 	defer func() {
 		if recover() != nil {
-			err = notJSON
+			err = errNotJSON
 		}
 	}()
 	r := &jsonReader{s: s}
 	v = r.value()
 	r.space()
 	if r.i != len(s) {
-		return Value{}, notJSON
+		return Value{}, errNotJSON
 	}
 	return v, nil
 }
@@ -49,7 +49,7 @@ func (r *jsonReader) peek() byte {
 
 func (r *jsonReader) want(c byte) {
 	if r.peek() != c {
-		panic(notJSON)
+		panic(errNotJSON)
 	}
 	r.i++
 }
@@ -109,7 +109,7 @@ func (r *jsonReader) value() Value {
 
 func (r *jsonReader) word(w string, v Value) Value {
 	if !strings.HasPrefix(r.s[r.i:], w) {
-		panic(notJSON)
+		panic(errNotJSON)
 	}
 	r.i += len(w)
 	return v
@@ -121,7 +121,7 @@ func (r *jsonReader) digits() int {
 		r.i++
 	}
 	if r.i == start {
-		panic(notJSON)
+		panic(errNotJSON)
 	}
 	return start
 }
@@ -132,7 +132,7 @@ func (r *jsonReader) number() Value {
 		r.i++
 	}
 	if d := r.digits(); r.s[d] == '0' && r.i > d+1 {
-		panic(notJSON)
+		panic(errNotJSON)
 	}
 	whole, places := r.i, 0
 	if r.i < len(r.s) && r.s[r.i] == '.' {
@@ -179,7 +179,7 @@ func (r *jsonReader) text() string {
 		case c == '"':
 			return string(b)
 		case c < 0x20:
-			panic(notJSON)
+			panic(errNotJSON)
 		case c != '\\':
 			b = append(b, c)
 			continue
@@ -194,12 +194,12 @@ func (r *jsonReader) text() string {
 		case 'u':
 			n, err := strconv.ParseUint(r.s[r.i:r.i+4], 16, 16)
 			if err != nil {
-				panic(notJSON)
+				panic(errNotJSON)
 			}
 			b = appendUnit(b, uint16(n))
 			r.i += 4
 		default:
-			panic(notJSON)
+			panic(errNotJSON)
 		}
 	}
 }
