@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/limen-gateway/limen/platform/connections"
 	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/seal"
@@ -49,6 +50,7 @@ type controlPlane struct {
 	service *admin.Service
 	server  *rpc.Server
 	handler http.Handler
+	asker   *connections.Client
 }
 
 func newAdmin(h *house) (run.Service, error) {
@@ -72,6 +74,10 @@ func newAdmin(h *house) (run.Service, error) {
 	if counts != nil {
 		deps.Metering = counts
 	}
+	asker := h.asker()
+	if asker != nil {
+		deps.Connections = asker
+	}
 	service, err := admin.New(admin.Config{
 		Regions: h.config.Admin.Regions, Region: h.config.Region,
 		AllowUnknownMembers: h.config.Admin.AllowUnknownMembers, HoldUntilServed: h.dev,
@@ -81,7 +87,7 @@ func newAdmin(h *house) (run.Service, error) {
 	}
 	server := rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Reflection: true, TrustClaims: true, Unary: service.Interceptors()})
 	service.Register(server)
-	c := &controlPlane{house: h, service: service, server: server}
+	c := &controlPlane{house: h, service: service, server: server, asker: asker}
 	c.handler = bothFaces(server, service.Handler(server.Local(rpc.Admin)))
 	h.admin = c
 	return c, nil
@@ -123,6 +129,7 @@ func (c *controlPlane) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.server.Serve(ctx, grpcListeners...) })
 	g.Go(func() error { return c.service.Run(ctx) })
+	g.Go(func() error { return runAsker(ctx, c.asker) })
 	if config.Listen != "" {
 		g.Go(func() error { return serveHTTP(ctx, "admin.listen", config.Listen, c.handler, func(string) {}) })
 	}

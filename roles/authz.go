@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/platform/rootkeys"
 	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
 	authzv1 "github.com/limen-gateway/limen/proto/authz/v1"
@@ -34,7 +35,13 @@ func newAuthz(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := authz.New(authz.Config{CacheBytes: h.config.Authz.CacheBytes}, authz.Deps{Functions: invoker, Log: h.telemetry.Log})
+	var keys []rootkeys.Key
+	if h.dev || h.config.RootKeyFile != "" {
+		if keys, _, err = RootKeys(h.config, h.dev); err != nil {
+			return nil, err
+		}
+	}
+	service, err := authz.New(authz.Config{CacheBytes: h.config.Authz.CacheBytes}, authz.Deps{RootKeys: keys, Functions: invoker, Log: h.telemetry.Log})
 	if err != nil {
 		return nil, err
 	}

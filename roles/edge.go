@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/limen-gateway/limen/core/throttle"
+	"github.com/limen-gateway/limen/platform/connections"
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/linewriter"
 	"github.com/limen-gateway/limen/platform/rpc"
@@ -63,6 +64,7 @@ type edgeNode struct {
 	server  *rpc.Server
 	invoker *functions.Invoker
 	access  *linewriter.Writer // nil when no lines are written
+	asker   *connections.Client
 }
 
 func newEdge(h *house) (run.Service, error) { return buildEdge(h, nil, nil) }
@@ -103,6 +105,11 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	if access != nil {
 		lines = access
 	}
+	asker := h.asker()
+	var connected edge.Asker
+	if asker != nil {
+		connected = asker
+	}
 	service, err := edge.New(edge.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
 		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
@@ -110,12 +117,13 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 		AccessJSON: h.config.Telemetry.LogFormat == "json",
 	}, edge.Deps{
 		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Metering: counts, Cache: cache, Fallback: fallback, Sockets: sockets,
+		Node: localNode{h}, Connections: connected,
 		Log: h.telemetry.Log, AccessLog: lines, Meter: h.telemetry.Meters.Meter("limen/edge"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	n := &edgeNode{house: h, service: service, invoker: invoker, access: access,
+	n := &edgeNode{house: h, service: service, invoker: invoker, access: access, asker: asker,
 		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, TrustClaims: true})}
 	service.Register(n.server)
 	h.edge.Store(n)
@@ -157,6 +165,7 @@ func (n *edgeNode) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.server.Serve(ctx, listeners...) })
 	g.Go(func() error { return n.service.Run(ctx) })
+	g.Go(func() error { return runAsker(ctx, n.asker) })
 	return g.Wait()
 }
 

@@ -34,7 +34,10 @@ func (h *house) clients(chosen []role) []run.Named {
 	if needed("etcd") {
 		out = append(out, h.named("etcd client", func(h *house) (run.Service, error) { return newEtcdClient(h) }))
 	}
-	if needed("nats") {
+	// Whoever answers @connections reaches the owners of connections over NATS, where there is one.
+	asks := func(r role) bool { return r.name == "edge" || r.name == "admin" }
+	plays := func(r role) bool { return r.name == "nats" }
+	if needed("nats") || h.config.NATS.URL != "" && slices.ContainsFunc(chosen, asks) && !slices.ContainsFunc(chosen, plays) {
 		out = append(out, h.named("nats client", func(h *house) (run.Service, error) { return newNATSClient(h) }))
 	}
 	return out

@@ -26,6 +26,7 @@ import (
 	"github.com/limen-gateway/limen/platform/telemetry"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	"github.com/limen-gateway/limen/services/functions"
+	"github.com/limen-gateway/limen/services/wsconn"
 )
 
 // Config holds the settings of every role.
@@ -44,6 +45,7 @@ type Config struct {
 	Authz       AuthzConfig      `yaml:"authz"`
 	Cache       CacheConfig      `yaml:"cache"`
 	Metering    MeteringConfig   `yaml:"metering"`
+	Wsconn      WsconnConfig     `yaml:"wsconn"`
 	// MeteringAddress is where edges and admin in other processes find metering.
 	MeteringAddress string `yaml:"metering_address" help:"host:port of metering.grpc_listen, for edges and admins in other processes"`
 	// AdminAddress is where followers in other processes find admin.
@@ -74,6 +76,7 @@ type house struct {
 	authz     *authzNode
 	metering  *meteringNode
 	cache     *cacheNode
+	wsconn    atomic.Pointer[wsconn.Service] // set when the node of this process is built
 	peers     *peers
 	dev       bool // one process plays every role
 }
@@ -120,6 +123,7 @@ func all() []role {
 		{name: "authz", build: newAuthz},
 		{name: "cache", build: newCache},
 		{name: "edge", build: newEdge},
+		{name: "wsconn", build: newWsconn, needs: []string{"nats"}},
 	}
 }
 
@@ -144,8 +148,13 @@ func Dev(c Config, t *telemetry.Telemetry) *DevProcess {
 	settings.Defaults(&c)
 	h := &house{config: c, telemetry: t, peers: newPeers(), dev: true}
 	f := newFront(h)
-	others := slices.DeleteFunc(all(), func(r role) bool { return r.name == "edge" })
-	return &DevProcess{append(h.list(others), run.Named{Name: "edge", Service: f}), h, f}
+	services := h.list(all())
+	for i := range services {
+		if services[i].Name == "edge" {
+			services[i].Service = f
+		}
+	}
+	return &DevProcess{services, h, f}
 }
 
 // Address is where it answers, once its services are ready.

@@ -28,6 +28,7 @@ import (
 	"github.com/limen-gateway/limen/services/admin/internal/deploy"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
 	"github.com/limen-gateway/limen/services/admin/internal/identity"
+	"github.com/limen-gateway/limen/services/admin/internal/management"
 	"github.com/limen-gateway/limen/services/admin/internal/operator"
 	"github.com/limen-gateway/limen/services/admin/internal/wire"
 )
@@ -58,6 +59,8 @@ type Deps struct {
 	Lambda func(region, account string) http.Handler
 	// Metering reads and extends usage; nil where nothing counts.
 	Metering Metering
+	// Connections asks the owners of WebSocket connections; nil where none can be reached.
+	Connections management.Asker
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 	Log *slog.Logger
@@ -114,7 +117,7 @@ func New(config Config, deps Deps) (*Service, error) {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	adminv1.RegisterApiGatewayServer(r, s.apis)
 	adminv1.RegisterApiGatewayV2Server(r, apigatewayv2.New(s.store))
-	adminv1.RegisterApiGatewayManagementApiServer(r, adminv1.UnimplementedApiGatewayManagementApiServer{})
+	adminv1.RegisterApiGatewayManagementApiServer(r, management.New(s.deps.Connections))
 	adminv1.RegisterAdminServer(r, s.operator)
 	configv1.RegisterConfigServer(r, s.follow)
 }

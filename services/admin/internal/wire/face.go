@@ -21,6 +21,7 @@ import (
 	"github.com/limen-gateway/limen/core/sigv4"
 	"github.com/limen-gateway/limen/platform/awsjson"
 	"github.com/limen-gateway/limen/services/admin/internal/identity"
+	"github.com/limen-gateway/limen/services/admin/internal/management"
 )
 
 // maxBody bounds a request: an import of 6 MB (spec/rest.md 14) is the largest.
@@ -109,6 +110,7 @@ func (f *Face) handle(r *http.Request, id string) (answer, string, identity.Call
 }
 
 func (f *Face) aws(r *http.Request, path string, query url.Values, body []byte) (answer, string, identity.Caller) {
+	path, stage := ofStage(path)
 	op, labels, known := f.c.Table.Match(r.Method, path, query)
 	services := []string{"apigateway"}
 	if op != nil {
@@ -126,7 +128,14 @@ func (f *Face) aws(r *http.Request, path string, query url.Values, body []byte) 
 		return failure(err), op.Name, caller
 	}
 	out := op.Output()
-	header, err := f.invoke(r.Context(), caller, op.FullMethod, req, out, op.Name)
+	ctx := r.Context()
+	if stage != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, management.StageKey, stage)
+	}
+	header, err := f.invoke(ctx, caller, op.FullMethod, req, out, op.Name)
+	if err != nil && op.SigningName == "execute-api" {
+		return connectionsFailure(err), op.Name, caller
+	}
 	if err != nil {
 		return failure(err), op.Name, caller
 	}
