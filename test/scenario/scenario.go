@@ -83,6 +83,7 @@ func Steps() []Step {
 		{"A request that breaks its model is refused, and why", validatorRefuses},
 		{"Cache what the backend answers: it is called once", cacheBackend},
 		{"Sell two requests a day: the third is refused, and why", usagePlan},
+		{"Talk to a WebSocket API, and push to its client by the SDK", webSocket},
 		{"Another account sees nothing of it", otherAccount},
 		{"kill -9, and start again: everything is still there", restart},
 	}
