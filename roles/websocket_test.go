@@ -71,7 +71,7 @@ func socketStage() snapshots.Update {
 			IntegrationId: proto.String("i"), IntegrationType: proto.String("AWS_PROXY"), IntegrationMethod: proto.String("POST"), IntegrationUri: &uri}}}}
 	for _, key := range []string{"$connect", "$default", "$disconnect"} {
 		d.Routes = append(d.Routes, &snapshotv1.Route{
-			Route: &apigatewayv2v1.Route{RouteKey: &key, Target: proto.String("integrations/i"), AuthorizationType: proto.String("NONE"), RouteResponseSelectionExpression: proto.String("$default")},
+			Route:     &apigatewayv2v1.Route{RouteKey: &key, Target: proto.String("integrations/i"), AuthorizationType: proto.String("NONE"), RouteResponseSelectionExpression: proto.String("$default")},
 			Responses: []*apigatewayv2v1.RouteResponse{{RouteResponseKey: proto.String("$default")}}})
 	}
 	b, _ := proto.Marshal(d)
