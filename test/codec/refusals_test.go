@@ -104,8 +104,8 @@ var constraints = []raw{
 	{what: "too small a number of the query", method: "GET", target: "/v2/domainnames/d/routingrules?maxResults=0", fault: validation,
 		text: "1 validation error detected: Value '0' at 'maxResults'" + failed + "have value greater than or equal to 1"},
 	{what: "several at once", method: "PUT", target: "/restapis/a/resources/r/methods/GET/integration/responses/9", body: `{"contentHandling":"wrong"}`, fault: validation,
-		text: `2 validation errors detected: Value '9' at 'statusCode'` + failed + `satisfy regular expression pattern: [1-5]\d\d; ` +
-			"Value 'wrong' at 'putIntegrationResponseInput.contentHandling'" + failed + "satisfy enum value set: [CONVERT_TO_BINARY, CONVERT_TO_TEXT]"},
+		text: `2 validation errors detected: Value 'wrong' at 'putIntegrationResponseInput.contentHandling'` + failed +
+			"satisfy enum value set: [CONVERT_TO_BINARY, CONVERT_TO_TEXT]; " + `Value '9' at 'statusCode'` + failed + `satisfy regular expression pattern: [1-5]\d\d`},
 	{what: "constraints come before unknown members", method: "POST", target: "/restapis", body: `{"apiKeySource":"x","unknown":1}`, fault: validation,
 		text: "2 validation errors detected: Value 'x' at 'createRestApiInput.apiKeySource'" + failed + "satisfy enum value set: [HEADER, AUTHORIZER]; " +
 			"Value null at 'createRestApiInput.name'" + failed + "not be null"},
