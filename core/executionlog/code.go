@@ -70,6 +70,7 @@ const (
 	NoNode
 	ConnectRefused
 	ParameterMissing
+	NoModel
 	Withdrawn
 	ConnectionReached
 	ConnectionGone
@@ -174,6 +175,7 @@ var sentences = [...]sentence{
 	NoNode:            {"No node of this process takes WebSocket connections: the role wsconn is not played here, or has no lease yet.", true},
 	ConnectRefused:    {"The integration of $connect refused the connection with status {n}.", true},
 	ParameterMissing:  {"The request lacks the parameter {1}, which the route requires.", true},
+	NoModel:           {"The message selects {1}, for which route {2} has no model, and none for $default.", true},
 	Withdrawn:         {"API {1}, stage {2} is no longer published; its connections are closed.", true},
 	ConnectionReached: {text: "{1} reached connection {2}"},
 	ConnectionGone:    {"The connection {1} is gone: it was closed, never existed, belongs to another API or stage, or its $connect has not finished.", true},

@@ -123,11 +123,15 @@ func shared(m *apigatewayv2v1.StringMap) *apigatewayv1.StringMap {
 
 // plannedOfRoute looks at a route with the integration that is its target.
 var plannedOfRoute = []planned[servedRoute]{
-	{"Api.protocolType WEBSOCKET", func(servedRoute) bool { return true }, "no connection is accepted"},
-	{"Route.authorizationType", func(r servedRoute) bool { return r.route.GetAuthorizationType() != "NONE" }, "all connections are refused"},
+	{"Route.authorizationType AWS_IAM", func(r servedRoute) bool {
+		return r.route.GetRouteKey() == "$connect" && r.route.GetAuthorizationType() == "AWS_IAM"
+	}, "all connections are refused"},
 	{"Route.apiKeyRequired", func(r servedRoute) bool { return r.route.GetRouteKey() == "$connect" && r.route.GetApiKeyRequired() }, "all connections are refused"},
-	{"Route.modelSelectionExpression", func(r servedRoute) bool { return r.route.GetModelSelectionExpression() != "" }, "messages are not validated"},
-	{"Integration.integrationType AWS", func(r servedRoute) bool { return r.integration.GetIntegrationType() == "AWS" }, "messages fail"},
+	{"Integration.integrationType AWS, HTTP and HTTP_PROXY", func(r servedRoute) bool {
+		kind := r.integration.GetIntegrationType()
+		return kind == "AWS" || kind == "HTTP" || kind == "HTTP_PROXY"
+	}, "messages fail"},
+	{"Integration.requestParameters", func(r servedRoute) bool { return len(r.integration.GetRequestParameters().GetEntries()) > 0 }, "they are not mapped"},
 	{"Integration.connectionType VPC_LINK", func(r servedRoute) bool { return r.integration.GetConnectionType() == "VPC_LINK" }, "messages fail"},
 	{"Integration.credentialsArn", func(r servedRoute) bool { return r.integration.GetCredentialsArn() != "" }, "no role is assumed"},
 	{"Integration.tlsConfig", func(r servedRoute) bool { return r.integration.GetTlsConfig() != nil }, "the name in the URI is verified"},

@@ -266,6 +266,12 @@ func TestMessages(t *testing.T) {
 		wsRoute("ping", true, wsMock(`{"statusCode":200}`), wsResponse("/5\\d\\d/", "never"), wsResponse("$default", `{"type":"pong"}`)),
 		wsRoute("five", true, wsMock(`{"statusCode":503}`), wsResponse("$default", "never"), wsResponse("/5\\d\\d/", "five")),
 		wsRoute("none", true, wsMock(`{"statusCode":200}`), wsResponse("/5\\d\\d/", "never")),
+		func(d *snapshotv1.Deployment) {
+			wsRoute("checked", true, wsMock(`{"statusCode":200}`), wsResponse("$default", "valid"))(d)
+			r := d.Routes[len(d.Routes)-1].Route
+			r.ModelSelectionExpression, r.RequestModels = proto.String("$request.body.kind"), v2map(map[string]string{"a": "A"})
+			d.ApiModels = append(d.ApiModels, &apigatewayv2v1.Model{Name: proto.String("A"), Schema: proto.String(`{"type":"object","required":["n"]}`)})
+		},
 		wsRoute("$connect", false, nil), wsRoute("$disconnect", false, wsLambda("body")))
 	session, _ := proto.Marshal(&edgev1.Session{ConnectedAtUnixMilli: 1740997200123, DomainName: "my.domain", SourceIp: "192.0.2.1",
 		Authorizer: &edgev1.SessionAuthorizer{PrincipalId: "me", IntegrationLatencyMillis: 3, Context: []*edgev1.Header{{Name: "n", Value: "7"}}}})
@@ -288,6 +294,9 @@ func TestMessages(t *testing.T) {
 		{"mock", `{"action":"ping"}`, `{"type":"pong"}`, ``},
 		{"mock by status", `{"action":"five"}`, `five`, ``},
 		{"mock without response", `{"action":"none"}`, `{"message": "Internal server error"` + ids, ``},
+		{"valid", `{"action":"checked","kind":"a","n":1}`, `valid`, ``},
+		{"invalid", `{"action":"checked","kind":"a"}`, `{"message": "Bad request body"` + ids, ``},
+		{"no model", `{"action":"checked","kind":"b","n":1}`, `{"message": "Bad request body"` + ids, ``},
 		{"no route", `{"action":"nope"}`, `{"message": "Forbidden"` + ids, ``},
 		{"no JSON", `hello`, `{"message": "Forbidden"` + ids, ``},
 		{"reserved", `{"action":"$disconnect"}`, `{"message": "Forbidden"` + ids, ``},

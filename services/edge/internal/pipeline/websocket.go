@@ -35,7 +35,10 @@ type Route struct {
 	// NoTarget routes have no integration.
 	NoTarget bool
 	Required []Required
-	Request  SocketTemplates
+	// Models are nil for routes whose messages are not validated; else by the key that Model selects.
+	Models  map[string]*exchange.RequestModel
+	Model   routing.Selection
+	Request SocketTemplates
 	// Responses come in the order in which they are tried, $default last.
 	Responses []SocketResponse
 }
@@ -90,6 +93,9 @@ var socket = []socketStep{
 	{func(r Route) bool {
 		return servedRoute(r) && r.NoTarget && r.Key != ConnectRoute && r.Key != DisconnectRoute
 	}, noTarget},
+	{func(r Route) bool {
+		return calls(r) && r.Models != nil && r.Key != ConnectRoute && r.Key != DisconnectRoute
+	}, validateMessage},
 	{func(r Route) bool { return calls(r) && r.Integration.Type == exchange.Mock }, socketRequest},
 	{calls, socketCall},
 	{func(r Route) bool { return calls(r) && r.Integration.Type == exchange.Mock }, socketIntegrationResponse},
@@ -165,6 +171,30 @@ func noTarget(r Route, _ *Services) exchange.Phase {
 	return func(_ context.Context, x *exchange.Exchange) error {
 		x.Record.Add(executionlog.PhaseIntegration, executionlog.NoTarget, r.Key)
 		return gatewayresponse.New(gatewayresponse.APIConfigurationError, nil)
+	}
+}
+
+// validateMessage checks a message against the model that it selects; without one it fails (spec/websocket.md 18).
+func validateMessage(r Route, _ *Services) exchange.Phase {
+	return func(_ context.Context, x *exchange.Exchange) error {
+		text := exchange.View(x.Request.Body)
+		key, _ := r.Model.Key(text)
+		model := r.Models[key]
+		if model == nil {
+			model = r.Models[routing.DefaultKey]
+		}
+		refused := &gatewayresponse.Error{Type: gatewayresponse.BadRequestBody, Message: "Bad request body"}
+		if model == nil {
+			x.Record.Add(executionlog.PhaseValidate, executionlog.NoModel, key, r.Key)
+			return refused
+		}
+		if failures := model.Schema.Check(text); failures != nil {
+			x.Record.Add(executionlog.PhaseValidate, executionlog.BodyInvalid, model.Name, "the key "+key, reasons(failures))
+			refused.Validation = failures.String()
+			return refused
+		}
+		x.Record.Add(executionlog.PhaseValidate, executionlog.BodyValid, model.Name)
+		return nil
 	}
 }
 

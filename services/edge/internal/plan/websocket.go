@@ -58,8 +58,9 @@ func compileSocket(d *snapshotv1.Deployment, services *pipeline.Services) (*cont
 			return nil, fmt.Errorf("authorizer %s: %w", a.GetName(), err)
 		}
 	}
+	validation := snapshot.NewValidation(d)
 	for _, r := range d.GetRoutes() {
-		m, err := compileRoute(r, integrations[snapshot.Target(r.GetRoute())], authorizers, services)
+		m, err := compileRoute(r, integrations[snapshot.Target(r.GetRoute())], authorizers, validation, services)
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", r.GetRoute().GetRouteKey(), err)
 		}
@@ -110,8 +111,6 @@ func unservedOfRoute(r *apigatewayv2v1.Route, in *apigatewayv2v1.Integration, au
 		return "an authorizer (authorizationType " + r.GetAuthorizationType() + ")"
 	case r.GetRouteKey() == pipeline.ConnectRoute && r.GetApiKeyRequired():
 		return "an API key"
-	case r.GetModelSelectionExpression() != "":
-		return "a model"
 	case in == nil:
 		return ""
 	case kind != exchange.AWSProxy && kind != exchange.Mock:
@@ -122,7 +121,7 @@ func unservedOfRoute(r *apigatewayv2v1.Route, in *apigatewayv2v1.Integration, au
 	return ""
 }
 
-func compileRoute(r *snapshotv1.Route, in *snapshotv1.Integration, authorizers map[string]*exchange.Authorizer, services *pipeline.Services) (*exchange.Method, error) {
+func compileRoute(r *snapshotv1.Route, in *snapshotv1.Integration, authorizers map[string]*exchange.Authorizer, validation *snapshot.Validation, services *pipeline.Services) (*exchange.Method, error) {
 	route := r.GetRoute()
 	authorizer := authorizers[route.GetAuthorizerId()]
 	unserved := unservedOfRoute(route, in.GetIntegration(), authorizer != nil && services.Authz != nil)
@@ -130,6 +129,9 @@ func compileRoute(r *snapshotv1.Route, in *snapshotv1.Integration, authorizers m
 	compiled := pipeline.Route{Method: pipeline.Method{Authorizer: authorizer, Unserved: unserved}, Key: route.GetRouteKey(), NoTarget: in == nil, TwoWay: isTwoWay(r)}
 	if unserved == "" {
 		if err := compileRouteParts(&compiled, r, in); err != nil {
+			return nil, err
+		}
+		if err := compileRouteModels(&compiled, route, validation); err != nil {
 			return nil, err
 		}
 	}
@@ -176,6 +178,25 @@ func compileRouteParts(out *pipeline.Route, r *snapshotv1.Route, in *snapshotv1.
 	}
 	out.Responses, err = compileSocketResponses(in.GetResponses())
 	return err
+}
+
+func compileRouteModels(out *pipeline.Route, r *apigatewayv2v1.Route, validation *snapshot.Validation) error {
+	if r.GetModelSelectionExpression() == "" {
+		return nil
+	}
+	var err error
+	if out.Model, err = routing.CompileSelection(r.GetModelSelectionExpression()); err != nil {
+		return err
+	}
+	models, err := compileModels(r.GetRequestModels().GetEntries(), validation)
+	if err != nil {
+		return err
+	}
+	out.Models = map[string]*exchange.RequestModel{}
+	for i := range models {
+		out.Models[models[i].ContentType] = &models[i] // a key, where REST APIs have a content type
+	}
+	return nil
 }
 
 func compileSocketTemplates(selection string, byKey map[string]string) (pipeline.SocketTemplates, error) {
