@@ -114,7 +114,7 @@ func (c *Client) take(a address) *upstream {
 		b.idle[n-1] = nil
 		b.idle = b.idle[:n-1]
 		b.mu.Unlock()
-		if u.probe.quiet() {
+		if u.wire.quiet() {
 			return u
 		}
 		_ = u.net.Close()
@@ -162,14 +162,15 @@ func (c *Client) dial(ctx context.Context, e endpoint, deadline time.Time) (*ups
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{net: raw, probe: newProbe(raw)}
+	w := newWire(raw)
+	u := &upstream{net: w, wire: w}
 	if e.secure {
 		tc := tls.Client(raw, &tls.Config{ServerName: strings.Clone(e.name), RootCAs: c.roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 		if err := tc.HandshakeContext(ctx); err != nil {
 			_ = raw.Close()
 			return nil, err
 		}
-		u.net = tc
+		u.net, u.secure = tc, true
 	}
 	u.r = http1.NewReader(u.net, 8<<10, maxAnswerHead+8<<10, http1.Limits{Target: 4096, Head: maxAnswerHead})
 	return u, nil
@@ -213,11 +214,12 @@ func (c *Client) do(ctx context.Context, x *exchange.Exchange, o *outgoing) erro
 
 // upstream is one connection to a backend.
 type upstream struct {
-	net   net.Conn
-	r     *http1.Reader
-	probe *probe
-	out   []byte
-	since time.Time
+	net    net.Conn // the wire, or TLS over it
+	wire   *wire
+	secure bool
+	r      *http1.Reader
+	out    []byte
+	since  time.Time
 }
 
 // inlineBody is the largest body that is sent in one write with its head.
@@ -247,6 +249,9 @@ func (u *upstream) roundTrip(x *exchange.Exchange, o *outgoing) (keep bool, err 
 func (u *upstream) send(body []byte) (int, error) {
 	if len(body) <= inlineBody {
 		u.out = append(u.out, body...)
+		if !u.secure && u.wire.hold(u.out) {
+			return len(u.out), nil // what becomes of it shows when the answer is read
+		}
 		return u.net.Write(u.out)
 	}
 	n, err := (&net.Buffers{u.out, body}).WriteTo(u.net)
