@@ -70,8 +70,9 @@ type declarer struct {
 	known map[string]*snapshotv1.Function
 }
 
-// Apply declares and forgets.
-func (d *declarer) Apply(u snapshots.Update) {
+// Apply declares and forgets. A function that cannot be hosted is refused by every version of its declaration, so there
+// is no last good one to keep.
+func (d *declarer) Apply(u snapshots.Update) (failing []string) {
 	gone := u.Deleted
 	if u.Full {
 		present := map[string]bool{}
@@ -101,6 +102,7 @@ func (d *declarer) Apply(u snapshots.Update) {
 		}
 		d.known[r.Key] = f
 	}
+	return nil
 }
 
 // Report has nothing to say per stage.

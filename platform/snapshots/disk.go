@@ -31,12 +31,13 @@ const (
 	nameFile       = "follower"
 	positionFile   = "position"
 	resourcePrefix = "resource-"
+	lastGoodPrefix = "lastgood-"
 	contentPrefix  = "content-"
 )
 
-func resourceFile(key string) string {
+func resourceFile(prefix, key string) string {
 	sum := sha256.Sum256([]byte(key))
-	return resourcePrefix + hex.EncodeToString(sum[:])
+	return prefix + hex.EncodeToString(sum[:])
 }
 
 // assemble joins the chunks of a content and checks its hash.
@@ -100,11 +101,9 @@ func (d *disk) loadFile(name string, s *state) error {
 		}
 		s.number, s.epoch, s.revision = saved.Number, saved.Report.GetEpoch(), saved.Report.GetRevision()
 	case strings.HasPrefix(name, resourcePrefix):
-		r := &configv1.Resource{}
-		if err := d.read(name, r); err != nil {
-			return err
-		}
-		s.resources[r.Key] = r
+		return d.loadResource(name, s.resources)
+	case strings.HasPrefix(name, lastGoodPrefix):
+		return d.loadResource(name, s.lastGood)
 	case strings.HasPrefix(name, contentPrefix):
 		c := &configv1.Content{}
 		if err := d.read(name, c); err != nil {
@@ -116,6 +115,15 @@ func (d *disk) loadFile(name string, s *state) error {
 		}
 		s.contents[c.Hash] = content
 	}
+	return nil
+}
+
+func (d *disk) loadResource(name string, into map[string]*configv1.Resource) error {
+	r := &configv1.Resource{}
+	if err := d.read(name, r); err != nil {
+		return err
+	}
+	into[r.Key] = r
 	return nil
 }
 
@@ -140,7 +148,8 @@ func (d *disk) write(name string, m proto.Message) error {
 	return durable.WriteFile(filepath.Join(d.dir, name), sealed, 0o600)
 }
 
-// save writes a batch: contents, resources, the position; then it removes what is gone.
+// save writes a batch: contents, what is served in place of newer versions, resources, the position; it removes what is
+// gone before the position says that it is.
 func (d *disk) save(s *state, b *batch, full bool) error {
 	for hash := range b.contents {
 		content, used := s.contents[hash]
@@ -151,11 +160,16 @@ func (d *disk) save(s *state, b *batch, full bool) error {
 			return err
 		}
 	}
+	for key, r := range s.lastGood {
+		if err := d.write(resourceFile(lastGoodPrefix, key), r); err != nil {
+			return err
+		}
+	}
 	for _, r := range b.resources {
 		if r.Deleted {
 			continue
 		}
-		if err := d.write(resourceFile(r.Key), r); err != nil {
+		if err := d.write(resourceFile(resourcePrefix, r.Key), r); err != nil {
 			return err
 		}
 	}
@@ -172,7 +186,10 @@ func (d *disk) save(s *state, b *batch, full bool) error {
 func (d *disk) sweep(s *state) error {
 	keep := map[string]bool{nameFile: true, positionFile: true}
 	for key := range s.resources {
-		keep[resourceFile(key)] = true
+		keep[resourceFile(resourcePrefix, key)] = true
+	}
+	for key := range s.lastGood {
+		keep[resourceFile(lastGoodPrefix, key)] = true
 	}
 	for hash := range s.contents {
 		keep[contentPrefix+hash] = true

@@ -31,13 +31,18 @@ type Update struct {
 	Changed []*configv1.Resource
 	// Deleted holds keys.
 	Deleted []string
+	// LastGood comes from the disk alone: versions that the consumer served while it failed to take over newer ones, which
+	// are in Changed.
+	LastGood []*configv1.Resource
 	// Content reads the bytes of a deployment by its hash.
 	Content func(hash string) ([]byte, bool)
 }
 
 // Consumer takes configuration over. Calls come from one goroutine, one at a time.
 type Consumer interface {
-	Apply(Update)
+	// Apply returns the keys of all resources whose newest version cannot be taken over; what was served before stays in
+	// force, and is kept on disk.
+	Apply(Update) (failing []string)
 	// Report says, per stage, what is served after the last Apply.
 	Report() []*configv1.StageReport
 }
@@ -70,6 +75,7 @@ type state struct {
 	epoch     string
 	revision  int64
 	resources map[string]*configv1.Resource
+	lastGood  map[string]*configv1.Resource // of keys whose newest version the consumer could not take over
 	contents  map[string][]byte
 }
 
@@ -119,7 +125,7 @@ func (f *Follower) Run(ctx context.Context) error {
 
 // load takes the state from disk and hands it to the consumer.
 func (f *Follower) load() error {
-	f.state = state{resources: map[string]*configv1.Resource{}, contents: map[string][]byte{}}
+	f.state = state{resources: map[string]*configv1.Resource{}, lastGood: map[string]*configv1.Resource{}, contents: map[string][]byte{}}
 	if f.c.Dir == "" {
 		f.state.name = newName()
 		return nil
@@ -131,7 +137,7 @@ func (f *Follower) load() error {
 	if f.state.epoch == "" {
 		return nil
 	}
-	f.apply(Update{Full: true, Changed: values(f.state.resources)})
+	f.apply(Update{Full: true, Changed: values(f.state.resources), LastGood: values(f.state.lastGood)}, f.state.resources)
 	close(f.loaded)
 	return nil
 }
@@ -144,13 +150,27 @@ func values(m map[string]*configv1.Resource) []*configv1.Resource {
 	return out
 }
 
-func (f *Follower) apply(u Update) {
+// apply hands an update to the consumer; before holds the versions that the update replaces.
+func (f *Follower) apply(u Update, before map[string]*configv1.Resource) {
 	u.Number = f.state.number
 	u.Content = func(hash string) ([]byte, bool) {
 		b, ok := f.state.contents[hash]
 		return b, ok
 	}
-	f.consumer.Apply(u)
+	f.state.keepGood(f.consumer.Apply(u), before)
+}
+
+// keepGood remembers what a consumer serves instead of the versions it cannot take over.
+func (s *state) keepGood(failing []string, before map[string]*configv1.Resource) {
+	good := map[string]*configv1.Resource{}
+	for _, key := range failing {
+		if r := s.lastGood[key]; r != nil {
+			good[key] = r
+		} else if r := before[key]; r != nil && r != s.resources[key] {
+			good[key] = r
+		}
+	}
+	s.lastGood = good
 }
 
 // follow serves one stream; it returns when the stream breaks.
@@ -233,8 +253,9 @@ func (f *Follower) commit(b *batch) error {
 		f.state.number = b.welcome.Number
 	}
 	full := b.welcome.GetFull()
+	before := map[string]*configv1.Resource{}
 	if full {
-		f.state.resources = map[string]*configv1.Resource{}
+		before, f.state.resources = f.state.resources, map[string]*configv1.Resource{}
 	}
 	for _, err := range b.damaged {
 		f.c.Log.Error("published content is not taken over", "error", err)
@@ -244,6 +265,9 @@ func (f *Follower) commit(b *batch) error {
 	}
 	u := Update{Full: full}
 	for _, r := range b.resources {
+		if old := f.state.resources[r.Key]; old != nil {
+			before[r.Key] = old
+		}
 		if r.Deleted {
 			delete(f.state.resources, r.Key)
 			u.Deleted = append(u.Deleted, r.Key)
@@ -253,7 +277,7 @@ func (f *Follower) commit(b *batch) error {
 		u.Changed = append(u.Changed, r)
 	}
 	f.state.epoch, f.state.revision = b.position.Epoch, b.position.Revision
-	f.apply(u)
+	f.apply(u, before)
 	f.forget()
 	first(f.loaded)
 	first(f.synced)
@@ -276,12 +300,12 @@ func first(c chan struct{}) {
 	}
 }
 
-// forget drops contents that no stage publishes any more.
+// forget drops contents that no stage publishes or serves any more.
 func (f *Follower) forget() {
 	used := map[string]bool{}
-	for _, r := range f.state.resources {
-		if s := r.GetStage(); s != nil {
-			used[s.DeploymentHash] = true
+	for _, held := range []map[string]*configv1.Resource{f.state.resources, f.state.lastGood} {
+		for _, r := range held {
+			used[r.GetStage().GetDeploymentHash()] = true
 		}
 	}
 	for hash := range f.state.contents {

@@ -74,19 +74,24 @@ func (a *admin) Report(_ context.Context, req *configv1.ReportRequest) (*configv
 	return &configv1.ReportResponse{}, nil
 }
 
-// consumer remembers the stages it was given.
+// consumer remembers the stages it was given; revisions from unusable on it cannot take over.
 type consumer struct {
-	mu      sync.Mutex
-	stages  map[string]string // key → content
-	updates chan snapshots.Update
+	mu       sync.Mutex
+	stages   map[string]string // key → content
+	unusable int64
+	updates  chan snapshots.Update
 }
 
-func (c *consumer) Apply(u snapshots.Update) {
+func (c *consumer) Apply(u snapshots.Update) (failing []string) {
 	c.mu.Lock()
 	if u.Full {
 		c.stages = map[string]string{}
 	}
-	for _, r := range u.Changed {
+	for _, r := range append(u.LastGood, u.Changed...) {
+		if c.unusable > 0 && r.Revision >= c.unusable {
+			failing = append(failing, r.Key)
+			continue
+		}
 		b, _ := u.Content(r.GetStage().GetDeploymentHash())
 		c.stages[r.Key] = string(b)
 	}
@@ -95,6 +100,7 @@ func (c *consumer) Apply(u snapshots.Update) {
 	}
 	c.mu.Unlock()
 	c.updates <- u
+	return failing
 }
 
 func (c *consumer) Report() []*configv1.StageReport {
@@ -140,7 +146,12 @@ func newFixture(t *testing.T, scripts ...[]*configv1.FollowResponse) *fixture {
 
 // start runs a follower until the returned function is called.
 func (f *fixture) start(client configv1.ConfigClient) (*consumer, *snapshots.Follower, func()) {
-	c := &consumer{stages: map[string]string{}, updates: make(chan snapshots.Update, 100)}
+	return f.startUnusable(client, 0)
+}
+
+// startUnusable runs a follower whose consumer cannot take over what is as new as the revision.
+func (f *fixture) startUnusable(client configv1.ConfigClient, revision int64) (*consumer, *snapshots.Follower, func()) {
+	c := &consumer{unusable: revision, stages: map[string]string{}, updates: make(chan snapshots.Update, 100)}
 	follower := snapshots.New(snapshots.Config{Role: "edge", Dir: f.dir, Keyring: f.keyring, Admin: client, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, c)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -264,6 +275,42 @@ func TestDiskCopy(t *testing.T) {
 		defer f.admin.mu.Unlock()
 		if last := f.admin.requests[len(f.admin.requests)-1]; last.Revision != 0 || len(last.Contents) != 0 {
 			t.Errorf("asked with %v", last)
+		}
+	})
+}
+
+// What a consumer serves because it cannot take over a newer version survives its restart, and goes when a version comes
+// that it can.
+func TestLastGood(t *testing.T) {
+	newer := func(rev int64) *configv1.FollowResponse {
+		return resource(&configv1.Resource{Key: "s1", Revision: rev, Body: &configv1.Resource_Stage{Stage: &snapshotv1.Stage{DeploymentHash: "newer"}}})
+	}
+	f := newFixture(t, append(fullState(), newer(6), position(6), newer(7), position(7)))
+	c, _, stop := f.startUnusable(f.client, 6)
+	for range 3 {
+		<-c.updates
+		<-f.admin.reports // the copy is written before the report
+	}
+	stop()
+	t.Run("is served without an admin", func(t *testing.T) {
+		c, follower, stop := f.startUnusable(gone{}, 6)
+		defer stop()
+		<-follower.Loaded()
+		if u := <-c.updates; len(u.LastGood) != 1 || u.LastGood[0].Revision != 5 || len(u.Changed) != 2 {
+			t.Errorf("last good %v, changed %v", u.LastGood, u.Changed)
+		}
+		c.has(t, map[string]string{"s1": content, "s2": content})
+	})
+	t.Run("gives way", func(t *testing.T) {
+		f.admin.mu.Lock()
+		f.admin.scripts = [][]*configv1.FollowResponse{{welcome(false), newer(8), position(8)}}
+		f.admin.mu.Unlock()
+		_, follower, stop := f.start(f.client)
+		<-follower.Synced()
+		<-f.admin.reports
+		stop()
+		if files, _ := filepath.Glob(filepath.Join(f.dir, "*", "lastgood-*")); len(files) != 0 {
+			t.Errorf("left %v", files)
 		}
 	})
 }

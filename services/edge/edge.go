@@ -196,8 +196,9 @@ func (s *Service) Loaded() <-chan struct{} {
 	return s.follower.Loaded()
 }
 
-// Apply takes over published configuration. It is called by one goroutine.
-func (s *Service) Apply(u snapshots.Update) { s.plans.Apply(u) }
+// Apply takes over published configuration, and returns the keys of stages that keep their last good plan. It is called by
+// one goroutine.
+func (s *Service) Apply(u snapshots.Update) (failing []string) { return s.plans.Apply(u) }
 
 // Report tells per stage what is served.
 func (s *Service) Report() []*configv1.StageReport { return s.plans.Report() }

@@ -101,11 +101,16 @@ func (p *Plans) Current() *Plan { return p.current.Load() }
 // Number is the number of this edge, which admin gave.
 func (p *Plans) Number() uint16 { return uint16(p.number.Load()) }
 
-// Apply takes over a change of the published configuration and swaps the plan once.
-func (p *Plans) Apply(u snapshots.Update) {
+// Apply takes over a change of the published configuration and swaps the plan once. It returns the keys of the stages
+// whose newest state does not compile.
+func (p *Plans) Apply(u snapshots.Update) (failing []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.number.Store(u.Number)
+	for _, r := range u.LastGood {
+		p.change(r.GetKey(), r.GetStage(), r.GetRevision())
+		p.compile(r.GetKey(), p.stages[r.GetKey()], u.Content)
+	}
 	named := map[string]bool{}
 	for _, r := range u.Changed {
 		if message := r.GetStage(); message.GetStage() != nil || message.GetApiStage() != nil {
@@ -124,10 +129,14 @@ func (p *Plans) Apply(u snapshots.Update) {
 		if s.served == nil || s.err != nil || named[key] {
 			p.compile(key, s, u.Content)
 		}
+		if s.err != nil {
+			failing = append(failing, key)
+		}
 	}
 	p.keys.apply(u)
 	p.forget()
 	p.current.Store(p.assemble())
+	return failing
 }
 
 func (p *Plans) change(key string, message *snapshotv1.Stage, revision int64) {

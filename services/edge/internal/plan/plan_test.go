@@ -129,3 +129,25 @@ func TestApply_contentThatArrivesLater(t *testing.T) {
 		t.Error("the request is not claimed")
 	}
 }
+
+// A stage whose newest deployment does not compile serves its last good one, also after a restart.
+func TestApply_lastGood(t *testing.T) {
+	p := New(Config{Services: &pipeline.Services{Caller: &integration.Caller{}}, Logger: slog.New(slog.DiscardHandler)})
+	b, _ := proto.Marshal(deployed("/", func(dep, met, res) {}))
+	stage := func(hash string) *configv1.Resource {
+		return &configv1.Resource{Key: "k", Body: &configv1.Resource_Stage{Stage: &snapshotv1.Stage{ApiId: "api", DeploymentHash: hash, Stage: &apigatewayv1.Stage{StageName: proto.String("s")}}}}
+	}
+	content := func(hash string) ([]byte, bool) {
+		if hash == "good" {
+			return b, true
+		}
+		return []byte{0xff}, true
+	}
+	failing := p.Apply(snapshots.Update{Full: true, Changed: []*configv1.Resource{stage("bad")}, LastGood: []*configv1.Resource{stage("good")}, Content: content})
+	if r := p.Report(); len(failing) != 1 || failing[0] != "k" || r[0].GetDeploymentHash() != "good" || r[0].GetError() == "" {
+		t.Errorf("failing %v, report %v", failing, r)
+	}
+	if s := p.Current().apis["api"].stages["s"]; s.content == nil {
+		t.Error("the last good deployment is not served")
+	}
+}
