@@ -61,6 +61,8 @@ type Config struct {
 	DenyQuota bool
 	// MeteringTimeout is how long a request waits for metering before this edge decides alone; 0 is a second.
 	MeteringTimeout time.Duration
+	// CacheTimeout is how long a request waits for the cache before it is a miss; 0 is 50 ms.
+	CacheTimeout time.Duration
 	// AccountLimit throttles all requests of an account; the zero value does not.
 	AccountLimit throttle.Limit
 	// AdvertiseAddress is where this edge answers gRPC.
@@ -142,7 +144,7 @@ func New(config Config, deps Deps) (*Service, error) {
 	s.meter = meter.New(meter.Config{Client: deps.Metering, DenyQuota: config.DenyQuota, Timeout: config.MeteringTimeout, Log: deps.Log})
 	s.plans = plan.New(plan.Config{
 		Services: &pipeline.Services{Meter: s.meter, Account: config.AccountLimit,
-			Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: pipeline.NewCache(deps.Cache)},
+			Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: pipeline.NewCache(deps.Cache, config.CacheTimeout)},
 		Node: deps.Node, Connections: &connections.API{Authz: deps.Authz, Asker: deps.Connections},
 		Suffixes: config.Suffixes, Logger: deps.Log,
 	})

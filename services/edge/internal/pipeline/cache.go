@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// cacheTimeout bounds what a request loses to a cache that does not answer.
+	// cacheTimeout bounds what a request loses to a cache that does not answer, where nothing else is configured.
 	cacheTimeout = 50 * time.Millisecond
 	// After cacheFailures in a row the cache is left alone, but for one question each cacheRetrial.
 	cacheFailures = 3
@@ -24,6 +24,7 @@ const (
 // answered, so that the backend is called once for each. It is safe for concurrent use.
 type Cache struct {
 	client   cachev1.CacheClient
+	timeout  time.Duration
 	failures atomic.Int32
 	retry    atomic.Int64 // when a silent cache is asked again, nanoseconds since 1970
 	ended    atomic.Uint64
@@ -45,12 +46,16 @@ type flight struct {
 	entry  *cachev1.Entry // nil when there is nothing to share; valid once landed is closed
 }
 
-// NewCache makes the side of an edge; nil without a client, and nothing is cached then.
-func NewCache(client cachev1.CacheClient) *Cache {
+// NewCache makes the side of an edge; nil without a client, and nothing is cached then. A question may take the timeout; 0
+// is 50 ms.
+func NewCache(client cachev1.CacheClient, timeout time.Duration) *Cache {
 	if client == nil {
 		return nil
 	}
-	return &Cache{client: client, flights: map[flightKey]*flight{}}
+	if timeout == 0 {
+		timeout = cacheTimeout
+	}
+	return &Cache{client: client, timeout: timeout, flights: map[flightKey]*flight{}}
 }
 
 // land gives the answer to those who wait; only the first call counts.
@@ -120,7 +125,7 @@ func (c *Cache) ask(ctx context.Context, question func(context.Context) error) e
 			return errSilent
 		}
 	}
-	bounded, cancel := context.WithTimeout(ctx, cacheTimeout)
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	err := question(bounded)
 	switch {

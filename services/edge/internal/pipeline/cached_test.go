@@ -35,7 +35,7 @@ func hit() (exchange.Phase, *exchange.Exchange) {
 		Methods: map[exchange.CachedMethod]*exchange.CacheSettings{{Path: "/pets", Verb: "GET"}: {TTL: time.Minute}},
 	}}
 	never := func(context.Context, *exchange.Exchange) error { panic("the backend is called") }
-	return cached(Method{Integration: in}, &Services{Cache: NewCache(full{entry: entry})}, []exchange.Phase{never}), x
+	return cached(Method{Integration: in}, &Services{Cache: NewCache(full{entry: entry}, 0)}, []exchange.Phase{never}), x
 }
 
 // again forgets the answer.
@@ -73,7 +73,7 @@ func BenchmarkHit(b *testing.B) {
 func BenchmarkNotCached(b *testing.B) {
 	_, x := hit()
 	x.Scope = &exchange.Scope{}
-	phase := cached(Method{Integration: x.Method.Integration}, &Services{Cache: NewCache(full{})}, nil)
+	phase := cached(Method{Integration: x.Method.Integration}, &Services{Cache: NewCache(full{}, 0)}, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = phase(context.Background(), x)
