@@ -41,7 +41,7 @@ func (v Value) appendJSON(dst []byte, style Style, depth int) []byte {
 		return appendQuoted(dst, v.text, style)
 	case Array:
 		dst = append(dst, '[')
-		for i, item := range v.node.items {
+		for i, item := range v.items() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
@@ -50,11 +50,11 @@ func (v Value) appendJSON(dst []byte, style Style, depth int) []byte {
 		return append(dst, ']')
 	case Object:
 		dst = append(dst, '{')
-		for i, item := range v.node.items {
+		for i, item := range v.items() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendQuoted(dst, v.node.keys.names[i], style), ':')
+			dst = append(appendQuoted(dst, v.Key(i), style), ':')
 			dst = item.appendJSON(dst, style, depth+1)
 		}
 		return append(dst, '}')
@@ -79,11 +79,11 @@ func (v Value) appendPrinted(dst []byte, depth int) []byte {
 		return AppendNumber(dst, v.text)
 	case Object:
 		dst = append(dst, '{')
-		for i, item := range v.node.items {
+		for i, item := range v.items() {
 			if i > 0 {
 				dst = append(dst, ", "...)
 			}
-			dst = append(append(dst, v.node.keys.names[i]...), '=')
+			dst = append(append(dst, v.Key(i)...), '=')
 			if item.IsNull() {
 				dst = append(dst, "null"...)
 			}

@@ -261,7 +261,7 @@ func (e *evaluation) wildcard(i int, v Value) error {
 	if v.node == nil {
 		return nil
 	}
-	for _, item := range v.node.items {
+	for _, item := range v.items() {
 		err := e.next(i, item)
 		if isNotFound(err) && v.kind == Array && !e.program.required {
 			continue
@@ -284,7 +284,7 @@ func (e *evaluation) filter(i int, v Value) error {
 		}
 		return err
 	case Array:
-		for _, item := range v.node.items {
+		for _, item := range v.items() {
 			ok, err := e.accepts(s, item)
 			if err == nil && ok {
 				err = e.next(i, item)
@@ -327,7 +327,7 @@ func (e *evaluation) scan(i int, v Value, depth int) error {
 	if err != nil {
 		return err
 	}
-	for _, item := range v.node.items {
+	for _, item := range v.items() {
 		if err := e.scan(i, item, depth+1); err != nil {
 			return err
 		}
@@ -341,7 +341,7 @@ func (e *evaluation) scanned(i int, v Value) error {
 	if v.kind == Object || e.program.steps[i].last {
 		return e.step(i, v)
 	}
-	for _, item := range v.node.items {
+	for _, item := range v.items() {
 		if err := e.step(i+1, item); err != nil {
 			return err
 		}
@@ -360,7 +360,7 @@ func (e *evaluation) scannable(s *link, v Value) (bool, error) {
 			return true, nil
 		}
 		for _, name := range s.names {
-			if v.node.keys.find(name) < 0 {
+			if v.Get(name).kind == Absent {
 				return false, nil
 			}
 		}

@@ -142,7 +142,7 @@ func matches(l, r side, b *budget) (bool, error) {
 	if v.kind != Array {
 		return p.matches(patternInput(v), b), nil
 	}
-	for _, item := range v.node.items {
+	for _, item := range v.items() {
 		if p.matches(patternInput(item), b) {
 			return true, nil
 		}
@@ -164,7 +164,7 @@ func patternInput(v Value) string {
 func list(s side) (items []Value, isArray bool, err error) {
 	switch {
 	case s.kind == Array && s.pattern == nil:
-		return s.node.items, true, nil
+		return s.items(), true, nil
 	case s.kind == Object:
 		return nil, false, nil
 	}
@@ -190,7 +190,7 @@ func contains(l, r side, b *budget) (bool, error) {
 	if l.kind == String && r.kind == String {
 		return strings.Contains(l.text, r.text), nil
 	}
-	return l.kind == Array && r.pattern == nil && has(l.node.items, r.Value, b), nil
+	return l.kind == Array && r.pattern == nil && has(l.items(), r.Value, b), nil
 }
 
 func all(l, r side, b *budget) (bool, error) {
@@ -202,7 +202,7 @@ func all(l, r side, b *budget) (bool, error) {
 		return true, nil
 	}
 	for _, w := range wanted {
-		if !has(l.node.items, w, b) {
+		if !has(l.items(), w, b) {
 			return false, nil
 		}
 	}

@@ -63,7 +63,7 @@ func numbers(v Value, args []Value) []float64 {
 		}
 	}
 	each := func(v Value) {
-		for _, item := range v.node.items {
+		for _, item := range v.items() {
 			add(item)
 		}
 	}
@@ -145,13 +145,13 @@ func length(v Value, args []Value) (Value, string) {
 func concat(v Value, args []Value) (Value, string) {
 	var b []byte
 	if v.kind == Array {
-		for _, item := range v.node.items {
+		for _, item := range v.items() {
 			b = append(b, stringOf(item)...)
 		}
 	}
 	for _, a := range args {
 		if a.kind == Array {
-			for _, item := range a.node.items {
+			for _, item := range a.items() {
 				b = item.AppendPrinted(b)
 			}
 			continue
@@ -173,7 +173,7 @@ func appended(v Value, args []Value) (Value, string) {
 	if v.kind != Array {
 		return v, ""
 	}
-	return ArrayValue(append(append(make([]Value, 0, v.Len()+len(args)), v.node.items...), args...)...), ""
+	return ArrayValue(append(append(make([]Value, 0, v.Len()+len(args)), v.items()...), args...)...), ""
 }
 
 func keySet(v Value, _ []Value) (Value, string) {

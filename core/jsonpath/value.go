@@ -23,10 +23,11 @@ type Value struct {
 	node *node
 }
 
-// node is what an Array or Object points at: keys is nil for an Array.
+// node is what an Array or Object points at: keys is nil for an Array. Of a lent one the content is elsewhere.
 type node struct {
 	items []Value
 	keys  *keys
+	lent  Container
 }
 
 type keys struct {
@@ -82,12 +83,31 @@ func (v Value) Len() int {
 	if v.node == nil {
 		return 0
 	}
+	if v.node.lent != nil {
+		return v.node.lent.Len()
+	}
 	return len(v.node.items)
+}
+
+// items are the elements of an Array or the values of an Object, which the caller must not change.
+func (v Value) items() []Value {
+	switch {
+	case v.node == nil:
+		return nil
+	case v.node.lent != nil:
+		return borrowed(v.node.lent)
+	}
+	return v.node.items
 }
 
 // Index is the i-th element of an array or the value of the i-th member of an object; Absent out of bounds.
 func (v Value) Index(i int) Value {
-	if v.node == nil || i < 0 || i >= len(v.node.items) {
+	switch {
+	case v.node == nil || i < 0:
+		return Value{}
+	case v.node.lent != nil:
+		return v.node.lent.Index(i)
+	case i >= len(v.node.items):
 		return Value{}
 	}
 	return v.node.items[i]
@@ -95,7 +115,12 @@ func (v Value) Index(i int) Value {
 
 // Key is the name of the i-th member of an object, in document order; empty out of bounds.
 func (v Value) Key(i int) string {
-	if v.kind != Object || i < 0 || i >= len(v.node.keys.names) {
+	switch {
+	case v.kind != Object || i < 0:
+		return ""
+	case v.node.lent != nil:
+		return v.node.lent.Key(i)
+	case i >= len(v.node.keys.names):
 		return ""
 	}
 	return v.node.keys.names[i]
@@ -105,6 +130,9 @@ func (v Value) Key(i int) string {
 func (v Value) Get(key string) Value {
 	if v.kind != Object {
 		return Value{}
+	}
+	if v.node.lent != nil {
+		return v.node.lent.Get(key)
 	}
 	if i := v.node.keys.find(key); i >= 0 {
 		return v.node.items[i]
@@ -127,9 +155,10 @@ func (k *keys) find(key string) int {
 	return -1
 }
 
-// Set gives an object's member a value, at its old place or as the last one. It does nothing on another kind.
+// Set gives an object's member a value, at its old place or as the last one. It does nothing on another kind, and
+// neither do the methods below on what is lent: its content is changed where it is.
 func (v Value) Set(key string, value Value) {
-	if v.kind != Object {
+	if v.kind != Object || v.node.lent != nil {
 		return
 	}
 	k := v.node.keys
@@ -157,7 +186,7 @@ func (k *keys) hash() {
 
 // Delete removes a member of an object and returns what it was.
 func (v Value) Delete(key string) Value {
-	if v.kind != Object {
+	if v.kind != Object || v.node.lent != nil {
 		return Value{}
 	}
 	k := v.node.keys
@@ -175,7 +204,7 @@ func (v Value) Delete(key string) Value {
 
 // SetIndex replaces an element of an array and reports whether there is one at i.
 func (v Value) SetIndex(i int, value Value) bool {
-	if v.kind != Array || i < 0 || i >= len(v.node.items) {
+	if v.kind != Array || v.node.lent != nil || i < 0 || i >= len(v.node.items) {
 		return false
 	}
 	v.node.items[i] = value
@@ -184,14 +213,14 @@ func (v Value) SetIndex(i int, value Value) bool {
 
 // Append adds elements to an array. It does nothing on another kind.
 func (v Value) Append(values ...Value) {
-	if v.kind == Array {
+	if v.kind == Array && v.node.lent == nil {
 		v.node.items = append(v.node.items, values...)
 	}
 }
 
 // RemoveIndex removes an element of an array and returns what it was.
 func (v Value) RemoveIndex(i int) Value {
-	if v.kind != Array || i < 0 || i >= len(v.node.items) {
+	if v.kind != Array || v.node.lent != nil || i < 0 || i >= len(v.node.items) {
 		return Value{}
 	}
 	old := v.node.items[i]
@@ -217,15 +246,15 @@ func equalValues(v, w Value, b *budget, depth int) bool {
 	case Number:
 		return numberClass(v.text) == numberClass(w.text) && compareNumbers(v.text, w.text) == 0
 	case Array:
-		for i, item := range v.node.items {
-			if !equalValues(item, w.node.items[i], b, depth+1) {
+		for i, item := range v.items() {
+			if !equalValues(item, w.Index(i), b, depth+1) {
 				return false
 			}
 		}
 		return true
 	case Object:
-		for i, item := range v.node.items {
-			if other := w.Get(v.node.keys.names[i]); !equalValues(item, other, b, depth+1) {
+		for i, item := range v.items() {
+			if other := w.Get(v.Key(i)); !equalValues(item, other, b, depth+1) {
 				return false
 			}
 		}

@@ -9,7 +9,9 @@ const indexFrom = 33
 // use.
 type Map struct {
 	// Silent makes the map's own printed form empty: so print $context and the nodes in it (spec/vtl.md 9.3).
-	Silent  bool
+	Silent bool
+	// Written, when set, is told each string key that is put, before it is.
+	Written func(key string)
 	entries []mapEntry
 	index   map[mapKey]int // nil while small, and after a removal
 }
@@ -54,6 +56,9 @@ func (m *Map) Get(key string) (Value, bool) {
 	}
 	return Value{}, false
 }
+
+// At is the i-th entry in order, which must be there.
+func (m *Map) At(i int) (key, value Value) { return m.entries[i].key, m.entries[i].value }
 
 // Put sets the value of a string key.
 func (m *Map) Put(key string, v Value) { m.put(StringValue(key), v) }
@@ -116,6 +121,9 @@ func (m *Map) get(key Value) Value {
 
 // put returns the previous value. A key that is there keeps its place.
 func (m *Map) put(key, v Value) Value {
+	if m.Written != nil && key.kind == String {
+		m.Written(key.text())
+	}
 	if i := m.find(key); i >= 0 {
 		old := m.entries[i].value
 		m.entries[i].value = v

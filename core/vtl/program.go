@@ -17,6 +17,12 @@ type Program struct {
 	dynamic bool
 }
 
+// Uses reports whether the program may look at a variable of this name: a host need not make what nobody asks for.
+func (p *Program) Uses(name string) bool {
+	_, ok := p.symbols.find(name)
+	return ok || p.dynamic
+}
+
 // source is a text that places refer to. The text of a string literal lies within another: its places are the literal's.
 type source struct {
 	text   string

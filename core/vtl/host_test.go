@@ -1,0 +1,37 @@
+package vtl
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestProgram_Uses(t *testing.T) {
+	for text, want := range map[string]bool{"$a": true, "${a.b}": true, "$b": false, "plain": false, `"$x"`: false, "#set($z = \"$a\")": true, "#evaluate($x)": true} {
+		p, err := CompileText(text, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Uses("a"); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+func TestMap_Written(t *testing.T) {
+	m := NewMap(0)
+	var keys []string
+	m.Written = func(k string) { keys = append(keys, k) }
+	p, err := CompileText("#set($m.a = 1)#set($m['b'] = 1)$m.put('c', 1)$m.putAll({'d': 1})#set($m.a = 2)$m.put(5, 1)", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = p.Render([]Variable{{"m", MapValue(m)}}, Limits{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a", "b", "c", "d", "a"}; !slices.Equal(keys, want) {
+		t.Errorf("%v, want %v", keys, want)
+	}
+	if k, v := m.At(1); k.String() != "b" || v.Int() != 1 {
+		t.Errorf("entry 1 is %s, %s", k, v)
+	}
+}
