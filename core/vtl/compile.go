@@ -11,19 +11,31 @@ type compiler struct {
 	calls   []*callStep
 	dynamic bool
 	failed  *Error
-	texts   []textStep // a slab
-	refs    []refExpr  // a slab
-	links   []link     // a slab
-	steps   []step     // a slab
+
+	texts     chunk[textStep]
+	refs      chunk[refExpr]
+	links     chunk[link]
+	steps     chunk[step]
+	values    chunk[expression]
+	constants chunk[constant]
+	sets      chunk[setStep]
+	ifs       chunk[ifStep]
+	branches  chunk[branch]
+	maths     chunk[mathExpr]
+	equals    chunk[equalExpr]
 }
 
 // Compile makes a program of a tree. An error is an *Error with the place.
 func Compile(t *Tree, o Options) (*Program, error) {
-	p := &Program{options: o, regexes: &regexCache{}}
-	c := &compiler{options: o, symbols: &p.symbols}
-	var err error
-	if p.source, p.body, err = c.tree(t); err != nil {
-		return nil, err
+	p := &Program{options: o, source: source{text: t.text}}
+	c := &compiler{options: o, source: &p.source, symbols: &p.symbols}
+	c.reserve(t.size)
+	p.body = c.block(t.root)
+	if c.failed != nil {
+		return nil, c.failed
+	}
+	for _, call := range c.calls {
+		call.macro = c.macros[call.name]
 	}
 	p.macros, p.dynamic = c.macros, c.dynamic
 	if p.dynamic {
@@ -35,17 +47,17 @@ func Compile(t *Tree, o Options) (*Program, error) {
 	return p, nil
 }
 
-// tree compiles a whole text and ties calls to macros.
-func (c *compiler) tree(t *Tree) (*source, block, error) {
-	c.source = &source{text: t.text}
-	body := c.block(t.root)
-	if c.failed != nil {
-		return nil, nil, c.failed
-	}
-	for _, call := range c.calls {
-		call.macro = c.macros[call.name]
-	}
-	return c.source, body, nil
+// reserve makes room for what the tree is known to have.
+func (c *compiler) reserve(s treeSize) {
+	c.texts.reserve(int(s.texts))
+	c.refs.reserve(int(s.references))
+	c.links.reserve(int(s.links))
+	c.steps.reserve(int(s.statements))
+	c.values.reserve(int(s.values))
+	c.constants.reserve(int(s.constants))
+	c.sets.reserve(int(s.sets))
+	c.ifs.reserve(int(s.ifs))
+	c.branches.reserve(int(s.branches))
 }
 
 func (c *compiler) fail(n *node, format string, args ...any) {
@@ -66,15 +78,7 @@ func (c *compiler) block(n *node) block {
 }
 
 func (c *compiler) statements(nodes []*node) block {
-	if len(nodes) == 0 {
-		return nil
-	}
-	if cap(c.steps)-len(c.steps) < len(nodes) {
-		c.steps = make([]step, 0, max(len(nodes), min(max(16, 2*cap(c.steps)), 512)))
-	}
-	at := len(c.steps)
-	c.steps = c.steps[:at+len(nodes)]
-	b := c.steps[at : at : at+len(nodes)]
+	b := c.steps.many(len(nodes))[:0]
 	for _, n := range nodes {
 		if s := c.statement(n); s != nil {
 			b = append(b, s)
@@ -104,16 +108,15 @@ func (c *compiler) statement(n *node) step {
 }
 
 func (c *compiler) text(s string) step {
-	if len(c.texts) == cap(c.texts) {
-		c.texts = make([]textStep, 0, min(max(8, 2*cap(c.texts)), 256))
-	}
-	c.texts = append(c.texts, textStep{s})
-	return &c.texts[len(c.texts)-1]
+	t := c.texts.one()
+	t.text = s
+	return t
 }
 
 func (c *compiler) set(n *node) step {
 	left := n.kids[0]
-	s := &setStep{place: c.at(n), right: c.expression(n.kids[1])}
+	s := c.sets.one()
+	s.place, s.right = c.at(n), c.expression(n.kids[1])
 	if len(left.kids) == 0 {
 		s.slot = c.symbols.slot(left.ref.key)
 		return s
@@ -123,11 +126,12 @@ func (c *compiler) set(n *node) step {
 }
 
 func (c *compiler) ifStep(n *node) step {
-	s := &ifStep{place: c.at(n)}
+	s := c.ifs.one()
 	kids := n.kids
-	s.branches = make([]branch, 0, len(kids)/2)
-	for ; len(kids) > 1; kids = kids[2:] {
-		s.branches = append(s.branches, branch{place{c.source, kids[0].start}, c.expression(kids[0]), c.block(kids[1])})
+	s.place, s.branches = c.at(n), c.branches.many(len(kids)/2)
+	for i := range s.branches {
+		s.branches[i] = branch{c.at(kids[0]), c.expression(kids[0]), c.block(kids[1])}
+		kids = kids[2:]
 	}
 	if len(kids) == 1 {
 		s.otherwise = c.block(kids[0])
@@ -136,31 +140,27 @@ func (c *compiler) ifStep(n *node) step {
 }
 
 func (c *compiler) reference(n *node) *refExpr {
-	if len(c.refs) == cap(c.refs) {
-		c.refs = make([]refExpr, 0, min(max(8, 2*cap(c.refs)), 256))
-	}
-	c.refs = append(c.refs, refExpr{place: c.at(n), ref: n.ref, stock: c.options.Stock})
-	e := &c.refs[len(c.refs)-1]
-	if n.ref.runt {
+	ref := n.ref
+	e := c.refs.one()
+	e.place, e.stock, e.literal = c.at(n), c.options.Stock, ref.literal
+	if ref.runt {
+		e.runt, e.literal = true, ref.root
 		return e
 	}
-	e.slot = c.symbols.slot(n.ref.root)
-	if len(n.kids) > 0 {
-		if cap(c.links)-len(c.links) < len(n.kids) {
-			c.links = make([]link, 0, max(len(n.kids), min(max(8, 2*cap(c.links)), 128)))
-		}
-		at := len(c.links)
-		c.links = c.links[:at+len(n.kids)]
-		e.chain = c.links[at:len(c.links):len(c.links)]
-		for i, k := range n.kids {
-			e.chain[i] = c.link(k)
-		}
+	if ref.escaped || ref.escapes != "" || ref.before != "" {
+		e.around = &surroundings{ref.before, ref.escapes, ref.escaped}
+	}
+	e.bare = len(ref.literal) == 1+len(ref.root) && ref.literal[0] == '$' && ref.literal[1:] == ref.root
+	e.slot = c.symbols.slot(ref.root)
+	e.chain = c.links.many(len(n.kids))
+	for i, k := range n.kids {
+		c.link(&e.chain[i], k)
 	}
 	return e
 }
 
-func (c *compiler) link(n *node) link {
-	l := link{place: c.at(n), name: n.text}
+func (c *compiler) link(l *link, n *node) {
+	l.place, l.name = c.at(n), n.text
 	switch n.kind {
 	case nodeProperty:
 		l.kind = linkProperty
@@ -172,14 +172,10 @@ func (c *compiler) link(n *node) link {
 		l.methods = methodTable[n.text]
 		l.args = c.expressions(n.kids)
 	}
-	return l
 }
 
 func (c *compiler) expressions(nodes []*node) []expression {
-	if len(nodes) == 0 {
-		return nil
-	}
-	list := make([]expression, len(nodes))
+	list := c.values.many(len(nodes))
 	for i, n := range nodes {
 		list[i] = c.expression(n)
 	}
@@ -191,13 +187,13 @@ func (c *compiler) expression(n *node) expression {
 	case nodeReference:
 		return c.reference(n)
 	case nodeString:
-		return constant{StringValue(n.text)}
+		return c.constant(StringValue(n.text))
 	case nodeInteger, nodeFloat:
 		if n.text[0] == '#' { // "#1" is a number to the lexer
 			c.fail(n, "%q is no number", n.text)
-			return constant{}
+			return &constant{}
 		}
-		return constant{parseNumber(n.text, n.kind == nodeFloat)}
+		return c.constant(parseNumber(n.text, n.kind == nodeFloat))
 	case nodeTrue:
 		return boolean(true)
 	case nodeFalse:
@@ -215,7 +211,13 @@ func (c *compiler) expression(n *node) expression {
 	case nodeOperator:
 		return c.operator(n)
 	}
-	return constant{} // a block, a word: null
+	return &constant{} // a block, a word: null
+}
+
+func (c *compiler) constant(v Value) expression {
+	e := c.constants.one()
+	e.v = v
+	return e
 }
 
 func (c *compiler) operator(n *node) expression {
@@ -228,22 +230,25 @@ func (c *compiler) operator(n *node) expression {
 	case "&&", "||":
 		return &logicExpr{or: n.text == "||", left: left, right: right}
 	case "==", "!=":
-		return &equalExpr{negate: n.text == "!=", left: left, right: right}
+		e := c.equals.one()
+		*e = equalExpr{negate: n.text == "!=", left: left, right: right}
+		return e
 	case "<", "<=", ">", ">=":
 		return &compareExpr{less: n.text[0] == '<', equal: len(n.text) == 2, left: left, right: right}
 	}
-	return &mathExpr{place: c.at(n), op: n.text[0], left: left, right: right,
-		leftLiteral: c.literal(n.kids[0]), rightLiteral: c.literal(n.kids[1])}
+	e := c.maths.one()
+	*e = mathExpr{place: c.at(n), op: n.text[0], left: left, right: right, leftSpan: n.kids[0].span(), rightSpan: n.kids[1].span()}
+	return e
 }
 
 // interpolated compiles a string that is a template. Its last blank is Velocity's and is taken off again, here if the
 // template ends in text, else when it is rendered.
 func (c *compiler) interpolated(n *node) expression {
 	outer := c.source
-	c.source = &source{text: n.sub.text, within: place{outer, n.start}}
+	e := &stringExpr{source: source{text: n.sub.text, within: c.at(n)}}
+	c.source = &e.source
 	defer func() { c.source = outer }()
 	kids := n.sub.root.kids
-	e := &stringExpr{place: place{outer, n.start}}
 	if last := len(kids) - 1; n.sub.padded && last >= 0 && kids[last].kind == nodeText && strings.HasSuffix(kids[last].text, " ") {
 		e.body = c.statements(kids[:last])
 		if rest := kids[last].text; rest != " " {
@@ -254,7 +259,7 @@ func (c *compiler) interpolated(n *node) expression {
 		e.padded = n.sub.padded
 	}
 	if len(e.body) == 1 {
-		if ref, ok := e.body[0].(*refExpr); ok && !e.padded && ref.ref.plain {
+		if ref, ok := e.body[0].(*refExpr); ok && !e.padded && ref.around == nil && !ref.runt {
 			e.only = ref
 		}
 	}

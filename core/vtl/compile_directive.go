@@ -107,7 +107,7 @@ func (c *compiler) macro(n *node) {
 			name = k.ref.key
 		}
 		slot := c.symbols.slot(name)
-		c.symbols.param[slot] = true
+		c.symbols.all[slot].param = true
 		m.params = append(m.params, slot)
 	}
 	m.body = c.block(n.kids[last])
@@ -132,7 +132,7 @@ func (c *compiler) call(n *node) step {
 		}
 		name = name[1:]
 		s.content = c.symbols.slot(bodyContent)
-		c.symbols.param[s.content] = true
+		c.symbols.all[s.content].param = true
 		s.body = c.block(kids[len(kids)-1])
 		kids = kids[:len(kids)-1]
 	}

@@ -45,9 +45,9 @@ func (s *setStep) render(r *renderer) error {
 		}
 	}
 	if r.trace != nil {
-		name := "$" + r.symbols.names[s.slot]
+		name := "$" + r.symbols.all[s.slot].name
 		if s.target != nil {
-			name = s.target.ref.literal
+			name = s.target.literal
 		}
 		r.emit(s.place, len(r.out), Event{Directive: "set", Name: name, Value: v})
 	}

@@ -9,9 +9,9 @@ import (
 // constant is a literal. Literals are false in conditions (spec/vtl.md 4).
 type constant struct{ v Value }
 
-func (e constant) value(*renderer) (Value, error) { return e.v, nil }
+func (e *constant) value(*renderer) (Value, error) { return e.v, nil }
 
-func (e constant) truth(*renderer) (bool, error) { return false, nil }
+func (e *constant) truth(*renderer) (bool, error) { return false, nil }
 
 // boolean is true or false.
 type boolean bool
@@ -117,7 +117,7 @@ func (e *rangeExpr) truth(*renderer) (bool, error) { return false, nil }
 
 // stringExpr is a string that is a template.
 type stringExpr struct {
-	place  place
+	source source // its content; it lies within the string literal
 	body   block
 	only   *refExpr // the body, if it is a single reference
 	padded bool     // the last character is to be taken off
@@ -162,7 +162,7 @@ func (e *stringExpr) single(r *renderer) (Value, error) {
 func (e *stringExpr) capture(r *renderer, render func(*renderer) error) (string, error) {
 	if !r.enter() {
 		r.leave()
-		return "", r.failAt(e.place, r.err)
+		return "", r.failAt(e.source.within, r.err)
 	}
 	s, err := r.capture(func() error { return render(r) })
 	r.leave()
@@ -244,10 +244,10 @@ func (e *compareExpr) value(r *renderer) (Value, error) { return truthValue(e, r
 
 // mathExpr is + - * / %.
 type mathExpr struct {
-	place                     place
-	op                        byte
-	left, right               expression
-	leftLiteral, rightLiteral string
+	place               place
+	op                  byte
+	left, right         expression
+	leftSpan, rightSpan span // their source text
 }
 
 func (e *mathExpr) value(r *renderer) (Value, error) {
@@ -276,7 +276,7 @@ func (e *mathExpr) truth(*renderer) (bool, error) { return false, nil }
 
 // concat joins printed forms; null contributes its source text.
 func (e *mathExpr) concat(r *renderer, a, b Value) (Value, error) {
-	x, y := r.printed(a, e.leftLiteral), r.printed(b, e.rightLiteral)
+	x, y := r.printed(a, e.place.text(e.leftSpan)), r.printed(b, e.place.text(e.rightSpan))
 	if r.err != nil || !r.size(len(x)+len(y)) {
 		return Value{}, r.failAt(e.place, r.err)
 	}

@@ -123,7 +123,7 @@ func (s *foreachStep) render(r *renderer) error {
 	}
 	if r.trace != nil {
 		cut := iterations >= r.limits.Iterations && w.hasNext()
-		r.emit(s.place, start, Event{Directive: "foreach", Name: "$" + r.symbols.names[s.key], Value: v, Iterations: iterations, Cut: cut})
+		r.emit(s.place, start, Event{Directive: "foreach", Name: "$" + r.symbols.all[s.key].name, Value: v, Iterations: iterations, Cut: cut})
 	}
 	return err
 }

@@ -117,7 +117,7 @@ func (r *renderer) fragment(text string, at place) *fragment {
 	for _, call := range c.calls {
 		call.macro = r.program.macros[call.name]
 	}
-	for len(r.vars) < len(r.symbols.names) {
+	for len(r.vars) < len(r.symbols.all) {
 		r.vars = append(r.vars, Value{})
 	}
 	r.names = r.symbols.loopNames()

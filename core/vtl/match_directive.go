@@ -45,6 +45,9 @@ func (l *lexer) matchHash() (tokenKind, int) {
 func (l *lexer) matchDirective() (tokenKind, int) {
 	rest := l.text[l.pos:]
 	c := rest[0]
+	if isSpace(c) || c == '$' { // as most are
+		return l.matchLiteral()
+	}
 	if n := wordLength(rest); n > 0 {
 		if c == '{' {
 			return tokenBracketedWord, n

@@ -1,6 +1,9 @@
 package vtl
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // MaxTemplate is the largest template in bytes (spec/vtl.md 8).
 const MaxTemplate = 300 * 1024
@@ -10,70 +13,65 @@ const maxNesting = 300
 
 // Parse makes a tree of a template. An error is an *Error with the place.
 func Parse(text string) (*Tree, error) {
-	if len(text) > MaxTemplate {
-		return nil, errorAt(ErrLimit, text, MaxTemplate, "the template has %d bytes, at most %d are allowed", len(text), MaxTemplate)
-	}
-	return parseTree(text, &parser{macros: map[string]bool{}})
-}
-
-// parseTree parses with what an outer parser knows: the macros, the depth and the slab.
-func parseTree(text string, p *parser) (*Tree, error) {
-	p.lexer.text = text
-	root, err := p.process()
-	if err != nil {
-		return nil, err
-	}
-	return &Tree{text: text, root: root}, nil
+	return new(parser).parse(text)
 }
 
 // parser is a recursive descent over Velocity's grammar. Tokens are fetched as late as possible: the lexer's state depends
 // on what the parser has seen.
 type parser struct {
 	lexer
-	queue  [3]token // fetched and not taken
-	queued int
-	last   token  // taken last
-	failed *Error // the first error; every production stops when it is set
-	slab   *slab
-	stack  []*node // nodes of the productions under way
-	macros map[string]bool
-	depth  int
+	ring    [ringSize]token // the tokens fetched last
+	taken   uint            // how many have been taken, of all
+	fetched uint
+	failed  *Error  // the first error; every production stops when it is set
+	stack   []*node // nodes of the productions under way
+	macros  map[string]bool
+	depth   int
+	size    treeSize
+	nodes   chunk[node]
+	lists   chunk[*node]
+	refs    chunk[reference]
+	trees   chunk[Tree]
 }
 
-// peek is the token i places ahead.
-func (p *parser) peek(i int) *token {
-	for p.queued <= i {
+// ringSize is more than the tokens that the parser looks ahead and back.
+const ringSize = 8
+
+// peek is the token i places ahead, at most two.
+func (p *parser) peek(i uint) *token {
+	for p.fetched-p.taken <= i {
 		p.fetch()
 	}
-	return &p.queue[i]
+	return &p.ring[(p.taken+i)%ringSize]
 }
 
 func (p *parser) peekKind() tokenKind {
-	if p.queued == 0 {
+	if p.fetched == p.taken {
 		p.fetch()
 	}
-	return p.queue[0].kind
+	return p.ring[p.taken%ringSize].kind
 }
 
 func (p *parser) fetch() {
-	if err := p.next(&p.queue[p.queued]); err != nil {
+	t := &p.ring[p.fetched%ringSize]
+	if err := p.next(t); err != nil {
 		p.fail(err)
-		p.queue[p.queued] = token{kind: tokenEOF, start: int32(len(p.text)), end: int32(len(p.text))}
+		*t = token{kind: tokenEOF, start: int32(len(p.text)), end: int32(len(p.text))}
 	}
-	p.queued++
+	p.fetched++
 }
 
-func (p *parser) take() token {
-	if p.queued == 0 {
+// take takes the next token, which stays in the ring until a few more are fetched.
+func (p *parser) take() *token {
+	if p.fetched == p.taken {
 		p.fetch()
 	}
-	p.last = p.queue[0]
-	p.queued--
-	for i := range p.queued {
-		p.queue[i] = p.queue[i+1]
-	}
-	return p.last
+	p.taken++
+	return p.last()
 }
+
+// last is the token taken last.
+func (p *parser) last() *token { return &p.ring[(p.taken-1)%ringSize] }
 
 // accept takes the next token if it is of the kind.
 func (p *parser) accept(kind tokenKind) bool {
@@ -91,7 +89,7 @@ func (p *parser) expect(kind tokenKind, what string) {
 }
 
 func (p *parser) unexpected(wanted string) {
-	t := *p.peek(0)
+	t := p.peek(0)
 	if t.kind == tokenEOF {
 		p.fail(p.errorf(int(t.start), "the template ends where %s is expected", wanted))
 		return
@@ -121,12 +119,12 @@ func afterFirst(s string) string {
 	return s[n:]
 }
 
-func (p *parser) image(t token) string { return p.text[t.start:t.end] }
+func (p *parser) image(t *token) string { return p.text[t.start:t.end] }
 
 // enter guards the recursion; each enter that is true is followed by a leave.
 func (p *parser) enter() bool {
 	if p.depth++; p.depth > maxNesting {
-		p.fail(errorAt(ErrLimit, p.text, int(p.last.start), "more than %d levels of nesting", maxNesting))
+		p.fail(errorAt(ErrLimit, p.text, int(p.last().start), "more than %d levels of nesting", maxNesting))
 	}
 	return p.failed == nil
 }
@@ -137,24 +135,55 @@ func (p *parser) leave() { p.depth-- }
 func (p *parser) open() int { return len(p.stack) }
 
 func (p *parser) node(kind nodeKind, start int32, text string, kidsFrom int) *node {
-	n := p.slab.node()
-	n.kind, n.start, n.end, n.text = kind, start, p.last.end, text
-	n.kids = p.slab.list(p.stack[kidsFrom:])
+	n := p.nodes.one()
+	n.kind, n.start, n.end, n.text = kind, start, p.last().end, text
+	if kids := p.stack[kidsFrom:]; len(kids) > 0 {
+		n.kids = p.lists.many(len(kids))
+		copy(n.kids, kids)
+	}
 	p.stack = append(p.stack[:kidsFrom], n)
+	p.size.count(n)
 	return n
 }
 
-// process is the whole template.
-func (p *parser) process() (*node, error) {
-	if p.slab == nil {
-		p.slab = newSlab(len(p.text))
-		p.stack = make([]*node, 0, 32)
-		p.lexer.stack = make([]lexFrame, 0, 8)
+// parse parses a whole template. The tree lives as long as the parser is not used again.
+func (p *parser) parse(text string) (*Tree, error) {
+	if len(text) > MaxTemplate {
+		return nil, errorAt(ErrLimit, text, MaxTemplate, "the template has %d bytes, at most %d are allowed", len(text), MaxTemplate)
 	}
+	root, err := p.process(text)
+	if err != nil {
+		return nil, err
+	}
+	t := p.trees.one()
+	*t = Tree{text: text, root: root, size: p.size}
+	return t, nil
+}
+
+// within parses the text of a string literal, with what is known at this place: the macros and the depth.
+func (p *parser) within(text string) (*node, error) {
+	outer, depth, ring, taken, fetched := p.lexer, p.depth, p.ring, p.taken, p.fetched
+	p.lexer.stack, p.lexer.specials, p.lexer.cuts = after(outer.stack), after(outer.specials), after(outer.cuts)
+	root, err := p.process(text)
+	if err == nil {
+		p.stack = p.stack[:len(p.stack)-1]
+	}
+	p.lexer, p.depth, p.ring, p.taken, p.fetched, p.failed = outer, depth, ring, taken, fetched, nil
+	return root, err
+}
+
+// after is an empty list in the room behind one.
+func after[T any](list []T) []T { return list[len(list):] }
+
+// process parses from the start of a text to its end.
+func (p *parser) process(text string) (*node, error) {
+	p.lexer = lexer{text: text, stack: p.lexer.stack[:0], specials: p.specials[:0], cuts: p.cuts[:0]}
+	p.taken, p.fetched = 0, 0
+	*p.last() = token{}
 	from := p.open()
 	p.statements()
 	if p.failed == nil && p.peekKind() != tokenEOF {
-		p.fail(p.errorf(int(p.peek(0).start), "unexpected %q", abbreviated(p.image(*p.peek(0)))))
+		p.fail(p.errorf(int(p.peek(0).start), "unexpected %q", abbreviated(p.image(p.peek(0)))))
 	}
 	if p.failed != nil {
 		return nil, p.failed
@@ -174,7 +203,7 @@ func (p *parser) block() {
 		return
 	}
 	from := p.open()
-	start := p.last.end
+	start := p.last().end
 	p.statements()
 	p.node(nodeBlock, start, "", from)
 	p.leave()
@@ -221,40 +250,40 @@ func (p *parser) textNode(text string) {
 	if text == "" {
 		return
 	}
-	p.node(nodeText, p.last.start, text, p.open())
+	p.node(nodeText, p.last().start, text, p.open())
 }
 
 func (p *parser) textStatement() {
 	t := p.take()
-	if t.specialFirst == t.specialTo {
-		p.textNode(p.image(t))
-		return
-	}
-	var b strings.Builder
+	text := p.image(t)
+	var before []byte
 	for _, s := range p.specials[t.specialFirst:t.specialTo] {
-		specialText(&b, p.text[s.start:s.end])
+		before = appendSpecial(before, p.text[s.start:s.end])
 	}
-	b.WriteString(p.image(t))
-	p.textNode(b.String())
+	if len(before) > 0 {
+		text = string(before) + text
+	}
+	p.textNode(text)
 }
 
-// specialText writes what is printed of a "$" or "#" that began nothing: the signs, and backslashes before a "$".
-func specialText(b *strings.Builder, s string) {
+// appendSpecial appends what is printed of a "$" or "#" that began nothing: the signs, and backslashes before a "$".
+func appendSpecial(b []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '#', '$':
-			b.WriteByte(s[i])
+			b = append(b, s[i])
 		case '\\':
 			j := i
 			for j < len(s) && s[j] == '\\' {
 				j++
 			}
 			if j < len(s) && s[j] == '$' {
-				b.WriteString(s[i : j+1])
+				b = append(b, s[i:j+1]...)
 				i = j + 1
 			}
 		}
 	}
+	return b
 }
 
 // comment prints what the lexer has glued to its front.
@@ -274,7 +303,7 @@ func (p *parser) comment() {
 }
 
 // escapedDirective is the text of backslashes, "#" and a word (spec/vtl.md 2.5).
-func (p *parser) escapedDirective(t token) string {
+func (p *parser) escapedDirective(t *token) string {
 	image := p.image(t)
 	last := strings.LastIndexByte(image, '\\')
 	word := strings.Trim(image[last+2:], "{}")
@@ -292,7 +321,7 @@ func (p *parser) escape() {
 		p.take()
 		count++
 	}
-	next := *p.peek(0)
+	next := p.peek(0)
 	half := false
 	switch next.kind {
 	case tokenIf, tokenElse, tokenElseIf, tokenEnd:
@@ -361,4 +390,19 @@ func (p *parser) setStatement() {
 	}
 	p.inSet = false
 	p.node(nodeSet, start, "", from)
+}
+
+// parsers keeps the memory of trees that have been compiled.
+var parsers = sync.Pool{New: func() any { return new(parser) }}
+
+// release empties the parser and gives it back. Nothing may hold on to its tree.
+func (p *parser) release() {
+	p.nodes.recycle()
+	p.lists.recycle()
+	p.refs.recycle()
+	p.trees.recycle()
+	clear(p.stack[:cap(p.stack)])
+	*p = parser{stack: p.stack[:0], nodes: p.nodes, lists: p.lists, refs: p.refs, trees: p.trees,
+		lexer: lexer{stack: p.lexer.stack[:0], specials: p.specials[:0], cuts: p.cuts[:0]}}
+	parsers.Put(p)
 }

@@ -45,10 +45,10 @@ func (p *parser) directive() {
 	}
 	defer p.leave()
 	from := p.open()
-	t := p.take()
-	name := p.image(t)[1:]
+	t := *p.take()
+	name := p.image(&t)[1:]
 	if t.kind == tokenBracketedWord {
-		name = strings.TrimSuffix(p.image(t)[2:], "}")
+		name = strings.TrimSuffix(p.image(&t)[2:], "}")
 	}
 	shape := shapeOf(name)
 	if shape == shapeNone && strings.HasPrefix(name, "@") {
@@ -93,11 +93,11 @@ func (p *parser) finishDirective(first token, name string, from int) *node {
 		return n // it never turns out to be none
 	}
 	var cuts []span
-	for _, s := range p.specials[first.specialTo:p.last.specialTo] {
+	for _, s := range p.specials[first.specialTo:p.last().specialTo] {
 		cuts = append(cuts, span{s.start, s.end - 1})
 	}
 	if literal := p.cut(n, cuts); len(cuts) > 0 || len(literal) < int(n.end-n.start) {
-		n.ref = p.slab.reference()
+		n.ref = p.refs.one()
 		n.ref.literal = literal
 	}
 	return n
@@ -152,9 +152,9 @@ func (p *parser) checkArgument(name string, position int, word bool) {
 	switch {
 	case p.failed != nil:
 	case word && isDirective(name) && (name != "macro" || position != 0) && (name != "foreach" || position != 1):
-		p.fail(p.errorf(int(p.last.start), "%q cannot be an argument of #%s", p.image(p.last), name))
+		p.fail(p.errorf(int(p.last().start), "%q cannot be an argument of #%s", p.image(p.last()), name))
 	case !word && name == "macro" && position == 0:
-		p.fail(p.errorf(int(p.last.start), "the first argument of #macro is its name, without quotes"))
+		p.fail(p.errorf(int(p.last().start), "the first argument of #macro is its name, without quotes"))
 	}
 }
 
@@ -163,6 +163,9 @@ func (p *parser) declareMacro(t token, n *node) {
 	if len(n.kids) < 2 || n.kids[0].kind != nodeWord {
 		p.fail(p.errorf(int(t.start), "#macro needs a name"))
 		return
+	}
+	if p.macros == nil {
+		p.macros = map[string]bool{}
 	}
 	p.macros[n.kids[0].text] = true
 }

@@ -5,33 +5,17 @@ import (
 	"strings"
 )
 
-// levels are the binary operators from lowest to highest (spec/vtl.md 4).
-var levels = [...]map[tokenKind]string{
-	{tokenOr: "||"},
-	{tokenAnd: "&&"},
-	{tokenEqual: "==", tokenNotEqual: "!="},
-	{tokenLess: "<", tokenGreater: ">", tokenLessEqual: "<=", tokenGreaterEqual: ">="},
-	{tokenPlus: "+", tokenMinus: "-"},
-	{tokenMultiply: "*", tokenDivide: "/", tokenModulus: "%"},
-}
-
-// level is where a token stands in levels, and its name; -1 when it is no binary operator.
-func level(kind tokenKind) int {
-	switch kind {
-	case tokenOr:
-		return 0
-	case tokenAnd:
-		return 1
-	case tokenEqual, tokenNotEqual:
-		return 2
-	case tokenLess, tokenGreater, tokenLessEqual, tokenGreaterEqual:
-		return 3
-	case tokenPlus, tokenMinus:
-		return 4
-	case tokenMultiply, tokenDivide, tokenModulus:
-		return 5
-	}
-	return -1
+// operators are the binary operators with their levels, 1 being the lowest (spec/vtl.md 4); any other token has level 0.
+var operators = [tokenTerminator + 1]struct {
+	level int
+	name  string
+}{
+	tokenOr:    {1, "||"},
+	tokenAnd:   {2, "&&"},
+	tokenEqual: {3, "=="}, tokenNotEqual: {3, "!="},
+	tokenLess: {4, "<"}, tokenGreater: {4, ">"}, tokenLessEqual: {4, "<="}, tokenGreaterEqual: {4, ">="},
+	tokenPlus: {5, "+"}, tokenMinus: {5, "-"},
+	tokenMultiply: {6, "*"}, tokenDivide: {6, "/"}, tokenModulus: {6, "%"},
 }
 
 func (p *parser) expression() {
@@ -39,7 +23,7 @@ func (p *parser) expression() {
 		return
 	}
 	p.unary()
-	p.operators(0)
+	p.operators(1)
 	p.leave()
 }
 
@@ -47,20 +31,19 @@ func (p *parser) expression() {
 func (p *parser) operators(lowest int) {
 	left := p.open() - 1
 	for p.failed == nil {
-		kind := p.peekKind()
-		at := level(kind)
-		if at < lowest {
+		operator := operators[p.peekKind()]
+		if operator.level < lowest {
 			return
 		}
 		p.take()
-		start := p.last.end
+		start := p.last().end
 		p.unary()
-		for p.failed == nil && level(p.peekKind()) > at {
-			p.operators(at + 1)
+		for p.failed == nil && operators[p.peekKind()].level > operator.level {
+			p.operators(operator.level + 1)
 		}
 		if p.failed == nil {
 			// The literal of an operation is its right operand: what Velocity's tree builder makes of it.
-			p.node(nodeOperator, start, levels[at][kind], left)
+			p.node(nodeOperator, start, operator.name, left)
 		}
 	}
 }
@@ -212,8 +195,8 @@ func (p *parser) entry() {
 
 // stringLiteral parses a string; one in double quotes with "$" or "#" in it is a template (spec/vtl.md 3).
 func (p *parser) stringLiteral() {
-	t := p.take()
-	image := p.image(t)
+	t := *p.take()
+	image := p.image(&t)
 	quote := image[:1]
 	content := image[1 : len(image)-1]
 	if quote == `"` {
@@ -234,14 +217,14 @@ func (p *parser) stringLiteral() {
 	if padded {
 		content += " "
 	}
-	sub, err := parseTree(content, &parser{macros: p.macros, depth: p.depth, slab: p.slab})
+	root, err := p.within(content)
 	if err != nil {
 		inner := err.(*Error)
 		p.fail(errorAt(inner.Kind, p.text, int(t.start), "in the string, line %d, column %d: %s", inner.Line, inner.Column, inner.Message))
 		return
 	}
-	sub.padded = padded
-	n.sub = sub
+	n.sub = p.trees.one()
+	*n.sub = Tree{text: content, root: root, padded: padded}
 }
 
 // unescape replaces \uXXXX; false when \u is followed by anything else.

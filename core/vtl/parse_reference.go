@@ -8,7 +8,7 @@ func (p *parser) reference() {
 		return
 	}
 	from := p.open()
-	first := p.take()
+	first := *p.take()
 	name := first
 	formal := first.kind == tokenLeftCurly
 	if formal {
@@ -16,7 +16,7 @@ func (p *parser) reference() {
 			p.unexpected("a name")
 			return
 		}
-		name = p.take()
+		name = *p.take()
 	}
 	p.indices()
 	for p.failed == nil && p.peekKind() == tokenDot && p.peek(1).kind == tokenIdentifier {
@@ -29,8 +29,8 @@ func (p *parser) reference() {
 	}
 	if p.failed == nil {
 		n := p.node(nodeReference, first.start, "", from)
-		n.ref = p.root(first, name)
-		n.start += int32(max(0, strings.LastIndexByte(p.image(first), '$')))
+		n.ref = p.root(&first, &name)
+		n.start += int32(max(0, strings.LastIndexByte(p.image(&first), '$')))
 	}
 	p.leave()
 }
@@ -86,9 +86,14 @@ func beginsArguments(kind tokenKind) bool {
 
 // root reads what the first token says. It may be more than "$" and a name: the lexer glues text to it that looked like a
 // directive or an escape.
-func (p *parser) root(first, name token) *reference {
-	r := p.slab.reference()
+func (p *parser) root(first, name *token) *reference {
+	r := p.refs.one()
 	image := p.image(first)
+	if image[0] == '$' && len(image) > 1 && isIdentifier(image[1:]) { // as nearly all are
+		r.root, r.key = image[1:], image[1:]
+		r.literal = p.text[first.start:p.last().end]
+		return r
+	}
 	r.key = afterFirst(image)
 	if i := strings.Index(image, `\!`); i >= 0 {
 		// "$\!a" is no reference: it loses one backslash, and has no value.
@@ -114,8 +119,7 @@ func (p *parser) root(first, name token) *reference {
 		r.runt, r.root = true, image
 		return r
 	}
-	r.literal = p.text[int(first.end)-len(trimmed) : p.last.end]
-	r.plain = k == 0 && dollar == 0
+	r.literal = p.text[int(first.end)-len(trimmed) : p.last().end]
 	switch {
 	case strings.HasPrefix(trimmed, "$!"):
 		r.quiet = true

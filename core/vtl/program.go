@@ -1,18 +1,20 @@
 package vtl
 
 import (
+	"maps"
+	"slices"
 	"sync"
 )
 
 // Program is a compiled template. It is immutable and safe for concurrent use.
 type Program struct {
-	source  *source
+	source  source
 	options Options
 	body    block
 	macros  map[string]*macro
 	symbols symbols
 	loops   loopNames
-	regexes *regexCache
+	regexes regexCache
 	// dynamic: #evaluate may add names and macros while rendering, so no name can be ruled out.
 	dynamic bool
 }
@@ -36,6 +38,9 @@ type place struct {
 	source *source
 	offset int32
 }
+
+// text is a part of the text.
+func (p place) text(s span) string { return p.source.text[s.start:s.end] }
 
 // position is the line and column in the outermost text.
 func (p place) position() (line, column int) {
@@ -66,21 +71,29 @@ func (p place) position() (line, column int) {
 
 // symbols numbers the names of variables: a variable is a slot in an array.
 type symbols struct {
-	names []string
+	all   []symbol
 	index map[string]int32 // nil while there are few
-	// param marks names that some macro uses for a parameter; only these are looked for in the calls under way.
-	param []bool
 }
 
-const symbolIndexFrom = 12
+type symbol struct {
+	name string
+	// param: some macro uses the name for a parameter; only these are looked for in the calls under way.
+	param bool
+}
+
+// Few names are compared one by one.
+const (
+	symbolRoom      = 6
+	symbolIndexFrom = 16
+)
 
 func (s *symbols) find(name string) (int32, bool) {
 	if s.index != nil {
 		i, ok := s.index[name]
 		return i, ok
 	}
-	for i, n := range s.names {
-		if n == name {
+	for i := range s.all {
+		if s.all[i].name == name {
 			return int32(i), true
 		}
 	}
@@ -91,15 +104,17 @@ func (s *symbols) slot(name string) int32 {
 	if i, ok := s.find(name); ok {
 		return i
 	}
-	i := int32(len(s.names))
-	s.names = append(s.names, name)
-	s.param = append(s.param, false)
+	if s.all == nil {
+		s.all = make([]symbol, 0, symbolRoom)
+	}
+	i := int32(len(s.all))
+	s.all = append(s.all, symbol{name: name})
 	if s.index != nil {
 		s.index[name] = i
-	} else if len(s.names) >= symbolIndexFrom {
-		s.index = make(map[string]int32, 2*len(s.names))
-		for i, n := range s.names {
-			s.index[n] = int32(i)
+	} else if len(s.all) >= symbolIndexFrom {
+		s.index = make(map[string]int32, 2*len(s.all))
+		for i := range s.all {
+			s.index[s.all[i].name] = int32(i)
 		}
 	}
 	return i
@@ -107,13 +122,7 @@ func (s *symbols) slot(name string) int32 {
 
 // clone is a copy that can grow without touching the program's.
 func (s *symbols) clone() symbols {
-	c := symbols{names: append([]string(nil), s.names...), param: append([]bool(nil), s.param...)}
-	if s.index != nil {
-		c.index = make(map[string]int32, 2*len(s.names))
-		for n, i := range s.index {
-			c.index[n] = i
-		}
-	}
+	c := symbols{all: slices.Clone(s.all), index: maps.Clone(s.index)}
 	return c
 }
 

@@ -2,11 +2,20 @@ package vtl
 
 // refExpr is a reference, as a statement and as an expression.
 type refExpr struct {
-	place place
-	slot  int32
-	chain []link
-	ref   *reference
-	stock bool
+	place   place
+	chain   []link
+	literal string // what it prints without a value; a runt's whole text
+	slot    int32
+	stock   bool
+	runt    bool // no reference: a name that stands directly behind one
+	bare    bool // the literal is the name: of a macro's parameter that of the argument is printed
+	around  *surroundings
+}
+
+// surroundings are what stands before a reference and is printed with it (spec/vtl.md 2.5).
+type surroundings struct {
+	before, escapes string
+	escaped         bool
 }
 
 type linkKind uint8
@@ -31,7 +40,7 @@ func (e *refExpr) value(r *renderer) (Value, error) {
 	if r.steps--; r.steps < 0 {
 		return Value{}, r.exhausted()
 	}
-	if e.ref.runt {
+	if e.runt {
 		return Value{}, nil
 	}
 	var v Value
@@ -70,9 +79,8 @@ func (e *refExpr) truth(r *renderer) (bool, error) {
 
 // render prints the value (spec/vtl.md 2.5 for the backslashes).
 func (e *refExpr) render(r *renderer) error {
-	ref := e.ref
-	if ref.runt {
-		r.out = append(r.out, ref.root...)
+	if e.runt {
+		r.out = append(r.out, e.literal...)
 		return nil
 	}
 	v, err := e.value(r)
@@ -81,11 +89,11 @@ func (e *refExpr) render(r *renderer) error {
 	}
 	start := len(r.out)
 	switch {
-	case v.kind == String && ref.plain:
+	case v.kind == String && e.around == nil:
 		r.out = append(r.out, v.text()...)
 		return r.printedAt(e, start, v)
-	case ref.escaped:
-		r.out = append(r.out, ref.escapes...)
+	case e.around != nil && e.around.escaped:
+		r.out = append(r.out, e.around.escapes...)
 		if v.kind == Null {
 			r.out = append(r.out, '\\')
 		}
@@ -101,13 +109,25 @@ func (e *refExpr) render(r *renderer) error {
 			v = Value{}
 		}
 	}
-	r.out = append(r.out, ref.escapes...)
+	e.surround(r, v)
 	if v.kind == Null {
-		r.out = append(append(append(r.out, ref.escapes...), ref.before...), e.nullText(r)...)
+		r.out = append(r.out, e.nullText(r)...)
 	} else {
-		r.out = appendValue(append(r.out, ref.before...), v, &r.meter)
+		r.out = appendValue(r.out, v, &r.meter)
 	}
 	return r.printedAt(e, start, v)
+}
+
+// surround prints what stands before the value; before none the backslashes stand double.
+func (e *refExpr) surround(r *renderer, v Value) {
+	if e.around == nil {
+		return
+	}
+	r.out = append(r.out, e.around.escapes...)
+	if v.kind == Null {
+		r.out = append(r.out, e.around.escapes...)
+	}
+	r.out = append(r.out, e.around.before...)
 }
 
 // printedAt checks the output after a reference has printed, and tells the trace.
@@ -117,21 +137,21 @@ func (r *renderer) printedAt(e *refExpr, start int, v Value) error {
 		return r.failAt(e.place, r.err)
 	}
 	if r.trace != nil {
-		r.emit(e.place, start, Event{Directive: "reference", Name: e.ref.literal, Value: v})
+		r.emit(e.place, start, Event{Directive: "reference", Name: e.literal, Value: v})
 	}
 	return nil
 }
 
 // nullText is what a reference without a value prints: its source, or, of a macro's parameter, that of the argument.
 func (e *refExpr) nullText(r *renderer) string {
-	if r.frame != nil && r.symbols.param[e.slot] && e.ref.literal == "$"+e.ref.root {
+	if r.frame != nil && e.bare && r.symbols.all[e.slot].param {
 		for f := r.frame; f != nil; f = f.parent {
 			if b := f.find(e.slot); b != nil && b.literal != "" {
 				return b.literal
 			}
 		}
 	}
-	return e.ref.literal
+	return e.literal
 }
 
 // evaluate puts the values of arguments on the renderer's stack and returns where they begin. The caller takes them off.

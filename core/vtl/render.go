@@ -73,12 +73,12 @@ type renderer struct {
 func (r *renderer) start(p *Program, l Limits, t Trace) {
 	r.meter = meter{limits: l, steps: l.Steps}
 	r.program, r.symbols, r.names, r.trace = p, &p.symbols, p.loops, t
-	n := len(p.symbols.names)
+	n := len(p.symbols.all)
 	if cap(r.vars) < n {
 		r.vars = make([]Value, n)
 	}
 	r.vars = r.vars[:n]
-	r.at = place{p.source, 0}
+	r.at = place{&p.source, 0}
 }
 
 // release empties the renderer, so that nothing leaks into another render, and gives it back.
@@ -187,7 +187,7 @@ func (f *frame) find(slot int32) *binding {
 
 // get is the value of a variable, null when it has none.
 func (r *renderer) get(slot int32) (Value, error) {
-	if r.frame == nil || !r.symbols.param[slot] {
+	if r.frame == nil || !r.symbols.all[slot].param {
 		return r.vars[slot], nil
 	}
 	for f := r.frame; f != nil; f = f.parent {
@@ -217,7 +217,7 @@ func (r *renderer) put(slot int32, v Value) {
 	if len(r.nulls) == 0 || !r.staysNull(slot, v) {
 		r.vars[slot] = v
 	}
-	if r.frame == nil || !r.symbols.param[slot] {
+	if r.frame == nil || !r.symbols.all[slot].param {
 		return
 	}
 	for f := r.frame; f != nil; f = f.parent {
@@ -239,7 +239,7 @@ func (r *renderer) staysNull(slot int32, v Value) bool {
 
 // restore gives a variable the value it had, or removes it.
 func (r *renderer) restore(slot int32, v Value) {
-	if v.kind != Null || r.frame == nil || !r.symbols.param[slot] {
+	if v.kind != Null || r.frame == nil || !r.symbols.all[slot].param {
 		r.put(slot, v)
 		return
 	}
@@ -269,7 +269,7 @@ func (r *renderer) call(params []int32, args []expression, literals []string) *f
 			break
 		}
 		b := binding{slot: slot, bound: true, arg: args[i], literal: literals[i]}
-		if c, ok := args[i].(constant); ok && c.v.kind != String {
+		if c, ok := args[i].(*constant); ok && c.v.kind != String {
 			b.arg, b.value, b.bound = nil, c.v, c.v.kind != Null
 		}
 		f.params = append(f.params, b)

@@ -125,6 +125,15 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 // isIdentifierPart: names of variables, properties and methods (spec/vtl.md 2.2); "-" is one of their characters.
 func isIdentifierPart(c byte) bool { return isLetter(c) || isDigit(c) || c == '-' || c == '_' }
 
+func isIdentifier(s string) bool {
+	for i := range len(s) {
+		if !isIdentifierPart(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // isWordPart: names of directives (spec/vtl.md 2.3).
 func isWordPart(c byte) bool { return isLetter(c) || isDigit(c) || c == '_' || c == '@' }
 

@@ -38,6 +38,8 @@ type node struct {
 	sub        *Tree      // of a nodeInterpolated
 }
 
+func (n *node) span() span { return span{n.start, n.end} }
+
 // reference is what the first token of a reference says about it (spec/vtl.md 2.2, 2.5).
 type reference struct {
 	root string
@@ -49,7 +51,6 @@ type reference struct {
 	escapes string // the backslashes that remain
 	quiet   bool
 	escaped bool
-	plain   bool // nothing is printed but the value
 	runt    bool // no reference: a name that stands directly behind one
 }
 
@@ -57,49 +58,33 @@ type reference struct {
 type Tree struct {
 	text string
 	root *node
+	size treeSize
 	// padded: a blank was added behind the text, which takes part in rendering and is taken off again; it is how
 	// Velocity makes a string literal out of a template (spec/vtl.md 3).
 	padded bool
 }
 
-// slab hands out nodes and lists of nodes from larger pieces: trees are many small nodes.
-type slab struct {
-	nodes []node
-	lists []*node
-	refs  []reference
-}
+// treeSize counts what a program will have of each, so that the compiler makes room once.
+type treeSize struct{ texts, references, links, statements, values, constants, sets, ifs, branches int32 }
 
-// newSlab guesses from a text's length how many nodes it has.
-func newSlab(length int) *slab {
-	n := min(max(length/20, 8), 128)
-	return &slab{nodes: make([]node, 0, n), lists: make([]*node, 0, n+n/2), refs: make([]reference, 0, max(n/4, 2))}
-}
-
-func (s *slab) node() *node {
-	if len(s.nodes) == cap(s.nodes) {
-		s.nodes = make([]node, 0, max(8, cap(s.nodes)))
+// count adds a node.
+func (s *treeSize) count(n *node) {
+	switch n.kind {
+	case nodeText:
+		s.texts++
+	case nodeReference:
+		s.references++
+		s.links += int32(len(n.kids))
+	case nodeBlock:
+		s.statements += int32(len(n.kids))
+	case nodeMethod, nodeIndex, nodeList, nodeMap, nodeDirective:
+		s.values += int32(len(n.kids))
+	case nodeString, nodeInteger, nodeFloat:
+		s.constants++
+	case nodeSet:
+		s.sets++
+	case nodeIf:
+		s.ifs++
+		s.branches += int32(len(n.kids) / 2)
 	}
-	s.nodes = s.nodes[:len(s.nodes)+1]
-	return &s.nodes[len(s.nodes)-1]
-}
-
-func (s *slab) reference() *reference {
-	if len(s.refs) == cap(s.refs) {
-		s.refs = make([]reference, 0, max(8, cap(s.refs)))
-	}
-	s.refs = s.refs[:len(s.refs)+1]
-	return &s.refs[len(s.refs)-1]
-}
-
-func (s *slab) list(from []*node) []*node {
-	n := len(from)
-	if n == 0 {
-		return nil
-	}
-	if cap(s.lists)-len(s.lists) < n {
-		s.lists = make([]*node, 0, max(n, 16, cap(s.lists)))
-	}
-	at := len(s.lists)
-	s.lists = append(s.lists, from...)
-	return s.lists[at : at+n : at+n]
 }

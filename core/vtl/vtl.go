@@ -20,7 +20,9 @@ type Options struct {
 
 // CompileText is Parse and Compile in one.
 func CompileText(text string, o Options) (*Program, error) {
-	t, err := Parse(text)
+	p := parsers.Get().(*parser)
+	defer p.release()
+	t, err := p.parse(text)
 	if err != nil {
 		return nil, err
 	}
