@@ -61,7 +61,7 @@ func BenchmarkRender(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := p.Render(x.variables(), Limits{}, nil); err != nil {
+				if _, err := p.Render(x.variables(p.Uses), Limits{}, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -48,9 +48,9 @@ func FuzzRender(f *testing.F) {
 			return
 		}
 		x := vector{Body: generatedBody}
-		first, err := p.Render(x.variables(), limits, nil)
+		first, err := p.Render(x.variables(p.Uses), limits, nil)
 		checkError(t, err)
-		second, again := p.Render(x.variables(), limits, func(e Event) {
+		second, again := p.Render(x.variables(p.Uses), limits, func(e Event) {
 			if e.Line < 1 || e.Column < 1 || e.Start < 0 || e.End < e.Start {
 				t.Errorf("the event %+v has no place or no span", e)
 			}

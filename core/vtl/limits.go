@@ -75,12 +75,14 @@ func (m *meter) spend(n int) bool {
 }
 
 // size checks a length against the output limit and pays for handling that many bytes.
-func (m *meter) size(n int) bool {
+func (m *meter) size(n int) bool { return m.fits(n) && m.spend(n>>4) }
+
+// fits checks a length against the output limit.
+func (m *meter) fits(n int) bool {
 	if n > m.limits.Output {
 		m.fail("more than %d bytes of output", m.limits.Output)
-		return false
 	}
-	return m.spend(n >> 4)
+	return m.err == nil
 }
 
 // enter guards recursion; every enter is followed by a leave.

@@ -15,7 +15,7 @@ func render(t *testing.T, template string, l Limits) (string, error) {
 	var out []byte
 	if err == nil {
 		x := vector{Body: `{"a":[1,2,3]}`}
-		out, err = p.Render(x.variables(), l, nil)
+		out, err = p.Render(x.variables(p.Uses), l, nil)
 	}
 	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("took %v", took)

@@ -45,7 +45,7 @@ func (m *Map) Len() int { return len(m.entries) }
 func (m *Map) Get(key string) (Value, bool) {
 	if m.index == nil && len(m.entries) < indexFrom {
 		for i := range m.entries {
-			if e := &m.entries[i]; e.key.kind == String && e.key.text() == key {
+			if e := &m.entries[i]; e.key.kind == String && e.key.num == uint64(len(key)) && e.key.text() == key {
 				return e.value, true
 			}
 		}
@@ -76,28 +76,36 @@ func (m *Map) All() iter.Seq2[Value, Value] {
 
 // find is the position of a key, or -1.
 func (m *Map) find(key Value) int {
-	hash, ok := keyOf(key)
-	if ok && len(m.entries) >= indexFrom {
-		if m.index == nil {
-			m.buildIndex()
+	if len(m.entries) >= indexFrom {
+		if hash, ok := keyOf(key); ok {
+			return m.findHash(hash)
 		}
-		if i, found := m.index[hash]; found {
-			return i
-		}
-		return -1
 	}
 	for i := range m.entries {
-		e := &m.entries[i].key
-		if e.kind != key.kind {
-			continue
-		}
-		if ok {
-			if e.num == key.num && e.text() == key.text() {
-				return i
-			}
-		} else if equalValues(*e, key, newMeter(Limits{}.withDefaults())) {
+		if e := &m.entries[i].key; e.kind == key.kind && sameKey(e, &key) {
 			return i
 		}
+	}
+	return -1
+}
+
+// sameKey compares keys of one kind.
+func sameKey(a, b *Value) bool {
+	switch a.kind {
+	case String:
+		return a.num == b.num && a.text() == b.text()
+	case Null, Boolean, Integer, Long, Double, Character:
+		return a.num == b.num
+	}
+	return equalValues(*a, *b, newMeter(Limits{}.withDefaults()))
+}
+
+func (m *Map) findHash(hash mapKey) int {
+	if m.index == nil {
+		m.buildIndex()
+	}
+	if i, found := m.index[hash]; found {
+		return i
 	}
 	return -1
 }
@@ -130,8 +138,10 @@ func (m *Map) put(key, v Value) Value {
 		return old
 	}
 	m.entries = append(m.entries, mapEntry{key, v})
-	if hash, ok := keyOf(key); ok && m.index != nil {
-		m.index[hash] = len(m.entries) - 1
+	if m.index != nil {
+		if hash, ok := keyOf(key); ok {
+			m.index[hash] = len(m.entries) - 1
+		}
 	}
 	return Value{}
 }

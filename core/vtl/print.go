@@ -48,7 +48,7 @@ func appendValue(dst []byte, v Value, m *meter) []byte {
 // element appends what stands in a list or map, guarded against values that contain themselves.
 func element(dst []byte, v Value, self any, m *meter) []byte {
 	if v.kind < ListKind {
-		m.size(len(dst))
+		m.fits(len(dst))
 		return appendValue(dst, v, m)
 	}
 	if v.kind != ObjectKind && v.any() == self {
@@ -57,7 +57,7 @@ func element(dst []byte, v Value, self any, m *meter) []byte {
 		}
 		return append(dst, "(this Collection)"...)
 	}
-	if m.enter() && m.spend(1) && m.size(len(dst)) {
+	if m.enter() && m.spend(1) && m.fits(len(dst)) {
 		dst = appendValue(dst, v, m)
 	}
 	m.leave()
@@ -71,6 +71,7 @@ func appendList(dst []byte, l *List, m *meter) []byte {
 	case l.class.isArray():
 		return append(append(dst, l.class.name()...), "@0"...)
 	}
+	start := len(dst)
 	dst = append(dst, '[')
 	for i := range l.items {
 		if i > 0 {
@@ -80,7 +81,7 @@ func appendList(dst []byte, l *List, m *meter) []byte {
 			return dst
 		}
 	}
-	m.spend(len(l.items))
+	m.spend(len(l.items) + (len(dst)-start)>>4)
 	return append(dst, ']')
 }
 
@@ -102,6 +103,7 @@ func appendMap(dst []byte, t *Map, m *meter) []byte {
 	if t.Silent {
 		return dst
 	}
+	start := len(dst)
 	dst = append(dst, '{')
 	for i := range t.entries {
 		if i > 0 {
@@ -112,7 +114,7 @@ func appendMap(dst []byte, t *Map, m *meter) []byte {
 			return dst
 		}
 	}
-	m.spend(len(t.entries))
+	m.spend(len(t.entries) + (len(dst)-start)>>4)
 	return append(dst, '}')
 }
 
@@ -165,62 +167,82 @@ func AppendJSON(dst []byte, v Value) []byte {
 }
 
 func appendJSON(dst []byte, v Value, slash bool, m *meter) []byte {
-	if !m.enter() || !m.size(len(dst)) {
-		m.leave()
-		return dst
+	if v.kind < ListKind {
+		m.fits(len(dst))
+		return appendJSONScalar(dst, v, slash, m)
 	}
-	defer m.leave()
+	if m.enter() && m.fits(len(dst)) {
+		dst = appendJSONNested(dst, v, slash, m)
+	}
+	m.leave()
+	return dst
+}
+
+func appendJSONScalar(dst []byte, v Value, slash bool, m *meter) []byte {
 	switch v.kind {
-	case Null, Boolean, Integer, Long, BigInteger, BigDecimal:
-		return appendValue(dst, v, m)
+	case String:
+		return appendQuoted(dst, v.text(), slash)
+	case Character:
+		return appendQuoted(dst, string(appendValue(nil, v, m)), slash)
 	case Double:
 		if f := v.double(); math.IsNaN(f) || math.IsInf(f, 0) {
 			return append(dst, "null"...)
 		}
-		return appendValue(dst, v, m)
-	case String:
-		return appendQuoted(dst, v.text(), slash)
+	}
+	return appendValue(dst, v, m)
+}
+
+func appendJSONNested(dst []byte, v Value, slash bool, m *meter) []byte {
+	switch v.kind {
 	case MapKind:
 		return appendJSONMap(dst, v.Map(), slash, m)
 	case ListKind:
-		return appendJSONItems(dst, v.List().iterator(), slash, m)
+		return appendJSONItems(dst, v.List().items, slash, m)
 	}
-	if s, ok := v.any().(*view); ok {
-		return appendJSONItems(dst, s.iterator(), slash, m)
+	w, ok := v.any().(*view)
+	if !ok {
+		return appendQuoted(dst, string(appendValue(nil, v, m)), slash)
 	}
-	return appendQuoted(dst, string(appendValue(nil, v, m)), slash)
+	items := make([]Value, w.m.Len())
+	for i := range items {
+		items[i], _ = w.at(i)
+	}
+	return appendJSONItems(dst, items, slash, m)
 }
 
-func appendJSONItems(dst []byte, it *iterator, slash bool, m *meter) []byte {
+func appendJSONItems(dst []byte, items []Value, slash bool, m *meter) []byte {
+	start := len(dst)
 	dst = append(dst, '[')
-	for v, ok := it.take(); ok; v, ok = it.take() {
-		if it.at > 1 {
+	for i := range items {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst = appendJSON(dst, v, slash, m); m.err != nil {
+		if dst = appendJSON(dst, items[i], slash, m); m.err != nil {
 			return dst
 		}
-		m.spend(1)
 	}
+	m.spend(len(items) + (len(dst)-start)>>4)
 	return append(dst, ']')
 }
 
 func appendJSONMap(dst []byte, t *Map, slash bool, m *meter) []byte {
+	start := len(dst)
 	dst = append(dst, '{')
 	for i := range t.entries {
+		e := &t.entries[i]
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if key := t.entries[i].key; key.kind == String {
-			dst = appendQuoted(dst, key.text(), slash)
+		if e.key.kind == String {
+			dst = appendQuoted(dst, e.key.text(), slash)
 		} else {
-			dst = appendQuoted(dst, string(appendValue(nil, key, m)), slash)
+			dst = appendQuoted(dst, string(appendValue(nil, e.key, m)), slash)
 		}
-		if dst = appendJSON(append(dst, ':'), t.entries[i].value, slash, m); m.err != nil {
+		if dst = appendJSON(append(dst, ':'), e.value, slash, m); m.err != nil {
 			return dst
 		}
-		m.spend(1)
 	}
+	m.spend(len(t.entries) + (len(dst)-start)>>4)
 	return append(dst, '}')
 }
 

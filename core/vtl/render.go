@@ -35,7 +35,7 @@ func (p *Program) Render(variables []Variable, l Limits, t Trace) ([]byte, error
 		return nil, r.failure(err)
 	}
 	out := mend(r.out)
-	return append(make([]byte, 0, len(out)), out...), nil
+	return append([]byte{}, out...), nil
 }
 
 // renderers keeps the buffers of renders that are done.

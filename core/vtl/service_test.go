@@ -16,9 +16,13 @@ var errNotJSON = errors.New("not JSON")
 
 // jsonReader reads strict JSON into the values that the service's library makes (spec/vtl.md 9.1).
 type jsonReader struct {
-	s     string
-	i     int
-	stack []Value // of the maps and lists under way
+	s       string
+	i       int
+	stack   []Value // of the maps and lists under way
+	maps    chunk[Map]
+	entries chunk[mapEntry]
+	lists   chunk[List]
+	items   chunk[Value]
 }
 
 func readJSON(s string) (v Value, err error) {
@@ -72,7 +76,8 @@ func (r *jsonReader) value() Value {
 			}
 			r.want(',')
 		}
-		m := NewMap((len(r.stack) - from) / 2)
+		m := r.maps.one()
+		m.entries = r.entries.many((len(r.stack) - from) / 2)[:0]
 		for i := from; i < len(r.stack); i += 2 {
 			m.put(r.stack[i], r.stack[i+1])
 		}
@@ -92,7 +97,9 @@ func (r *jsonReader) value() Value {
 			}
 			r.want(',')
 		}
-		l := NewJSONArray(append([]Value(nil), r.stack[from:]...)...)
+		l := r.lists.one()
+		l.class, l.items = jsonArray, r.items.many(len(r.stack)-from)
+		copy(l.items, r.stack[from:])
 		r.stack = r.stack[:from]
 		return ListValue(l)
 	case '"':
@@ -218,7 +225,8 @@ type input struct {
 	body   string
 	parsed bool
 	doc    Value
-	params *Map
+	fresh  *prototype
+	params *Map // made of fresh when it is asked for
 }
 
 func (in *input) Property(name string) (Value, bool) {
@@ -229,6 +237,9 @@ func (in *input) Property(name string) (Value, bool) {
 }
 
 func (in *input) Call(name string, args []Value) (Value, bool, error) {
+	if name == "params" && in.params == nil {
+		in.params = in.fresh.copy().Map()
+	}
 	switch {
 	case name == "params" && len(args) == 0:
 		return MapValue(in.params), true, nil
@@ -253,7 +264,7 @@ func (in *input) Call(name string, args []Value) (Value, bool, error) {
 		if v.kind == Null {
 			return StringValue(`""`), true, nil
 		}
-		return StringValue(string(AppendJSON(nil, v))), true, nil
+		return StringValue(string(AppendJSON(make([]byte, 0, len(in.body)), v))), true, nil
 	}
 	return Value{}, false, nil
 }
@@ -350,6 +361,7 @@ type vector struct {
 	Output                       *string
 	Error                        string
 	Overrides                    Value
+	params, context, stage       prototype
 }
 
 func readVector(line string) (vector, error) {
@@ -376,56 +388,107 @@ func readVector(line string) (vector, error) {
 	return x, nil
 }
 
-// variables makes fresh variables for the vector. Values of the vector itself are copied: templates change them.
-func (x *vector) variables() []Variable {
+// variables makes fresh variables for the vector, as far as they are used: templates change them.
+func (x *vector) variables(uses func(name string) bool) []Variable {
 	body := x.Body
 	if body == "" {
 		body = "{}"
 	}
+	x.prepare()
+	variables := []Variable{
+		{"input", ObjectValue(&input{body: body, fresh: &x.params})},
+		{"util", ObjectValue(utilities{})},
+		{"context", Value{}},
+		{"stageVariables", Value{}},
+	}
+	if uses("context") {
+		variables[2].Value = x.context.copy()
+	}
+	if uses("stageVariables") {
+		variables[3].Value = x.stage.copy()
+	}
+	return variables
+}
+
+func everything(string) bool { return true }
+
+// prepare makes what the variables are copies of.
+func (x *vector) prepare() {
+	if x.context.value.kind == MapKind {
+		return
+	}
 	params := NewMap(3)
-	given := x.Params.Map()
 	for _, k := range []string{"path", "querystring", "header"} {
-		part := NewMap(0)
-		if given != nil {
-			if v, _ := given.Get(k); v.Map() != nil {
-				part = v.Map()
-			}
-		}
-		params.Put(k, deepCopy(MapValue(part)))
+		params.Put(k, MapValue(child(orEmpty(x.Params), k, NewMap(0))))
 	}
-	context := NewMap(0)
-	if x.Context.Map() != nil {
-		context = deepCopy(x.Context).Map()
-	}
+	context := orEmpty(x.Context)
 	request := child(context, "requestOverride", NewMap(3))
 	for _, k := range []string{"path", "header", "querystring"} {
 		child(request, k, NewMap(0))
 	}
 	child(child(context, "responseOverride", NewMap(1)), "header", NewMap(0))
-	stage := NewMap(0)
-	if x.StageVariables.Map() != nil {
-		stage = deepCopy(x.StageVariables).Map()
+	x.params, x.context, x.stage = fresh(MapValue(params)), fresh(silent(MapValue(context))), fresh(MapValue(orEmpty(x.StageVariables)))
+}
+
+func orEmpty(v Value) *Map {
+	if m := v.Map(); m != nil {
+		return m
 	}
-	return []Variable{
-		{"input", ObjectValue(&input{body: body, params: params})},
-		{"util", ObjectValue(utilities{})},
-		{"context", silent(MapValue(context))},
-		{"stageVariables", MapValue(stage)},
+	return NewMap(0)
+}
+
+// prototype is a value with the room that a copy of it takes.
+type prototype struct {
+	value         Value
+	maps, entries int
+}
+
+func fresh(v Value) prototype {
+	p := prototype{value: v}
+	p.count(v)
+	return p
+}
+
+func (p *prototype) count(v Value) {
+	if m := v.Map(); m != nil {
+		p.maps++
+		p.entries += m.Len()
+		for _, x := range m.All() {
+			p.count(x)
+		}
 	}
 }
 
-func deepCopy(v Value) Value {
-	switch {
-	case v.Map() != nil:
-		m := &Map{entries: append(make([]mapEntry, 0, v.Map().Len()+2), v.Map().entries...)}
+func (p *prototype) copy() Value {
+	var c copier
+	c.maps.reserve(p.maps)
+	c.entries.reserve(p.entries)
+	return c.copy(p.value)
+}
+
+// copier copies values with few allocations.
+type copier struct {
+	maps    chunk[Map]
+	entries chunk[mapEntry]
+}
+
+func (c *copier) copy(v Value) Value {
+	switch v.kind {
+	case MapKind:
+		from := v.Map()
+		m := c.maps.one()
+		m.Silent, m.entries = from.Silent, c.entries.many(len(from.entries))
+		copy(m.entries, from.entries)
 		for i := range m.entries {
-			m.entries[i].value = deepCopy(m.entries[i].value)
+			if m.entries[i].value.kind >= ListKind {
+				m.entries[i].value = c.copy(m.entries[i].value)
+			}
 		}
 		return MapValue(m)
-	case v.List() != nil:
+	case ListKind:
 		l := NewJSONArray()
 		for i := range v.List().Len() {
-			l.Append(deepCopy(v.List().At(i)))
+			l.Append(c.copy(v.List().At(i)))
 		}
 		return ListValue(l)
 	}

@@ -38,7 +38,7 @@ func vectors(t testing.TB, file string) []vector {
 func (x *vector) check() string {
 	p, err := CompileText(x.Template, Options{Stock: x.Profile == "stock"})
 	var out []byte
-	variables := x.variables()
+	variables := x.variables(everything)
 	if err == nil {
 		out, err = p.Render(variables, Limits{}, nil)
 	}

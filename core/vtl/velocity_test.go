@@ -109,7 +109,7 @@ func BenchmarkVelocity(b *testing.B) {
 		}
 		runs := map[string]func(){
 			"compile": func() { _, _ = CompileText(x.Template, Options{}) },
-			"render":  func() { _, _ = program.Render(x.variables(), Limits{}, nil) },
+			"render":  func() { _, _ = program.Render(x.variables(program.Uses), Limits{}, nil) },
 		}
 		for _, what := range []string{"compile", "render"} {
 			b.Run(what+"/"+x.Name, func(b *testing.B) {

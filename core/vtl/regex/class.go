@@ -3,6 +3,7 @@ package regex
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // set is a class of characters: a union, which may be intersected with others and turned round.
@@ -12,7 +13,7 @@ type set struct {
 	tests  []func(rune) bool
 	items  []*set
 	and    []*set
-	ascii  [2]uint64 // the answers for ASCII, once frozen
+	ascii  [utf8.RuneSelf]bool // the answers for ASCII, once frozen
 	frozen bool
 }
 
@@ -47,10 +48,19 @@ func (s *set) addRange(low, high rune, fold, unicodeCase bool) {
 }
 
 func (s *set) has(r rune) bool {
-	if uint32(r) < 128 && s.frozen {
-		return s.ascii[r>>6&1]>>(r&63)&1 != 0
+	if uint32(r) < utf8.RuneSelf && s.frozen {
+		return s.ascii[r]
 	}
 	return s.test(r)
+}
+
+// at reports whether a frozen set has the character at a place of the text, and how long that is.
+func (s *set) at(text string, at int) (found bool, size int) {
+	if c := text[at]; c < utf8.RuneSelf {
+		return s.ascii[c], 1
+	}
+	r, n := utf8.DecodeRuneInString(text[at:])
+	return s.test(r), n
 }
 
 func (s *set) test(r rune) bool {
@@ -82,10 +92,8 @@ func (s *set) union(r rune) bool {
 
 // freeze computes the answers for ASCII; nothing may be added afterwards.
 func (s *set) freeze() *set {
-	for r := range rune(128) {
-		if s.test(r) {
-			s.ascii[r>>6] |= 1 << (r & 63)
-		}
+	for r := range rune(utf8.RuneSelf) {
+		s.ascii[r] = s.test(r)
 	}
 	s.frozen = true
 	return s

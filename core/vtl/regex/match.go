@@ -97,11 +97,8 @@ func (m *Matcher) Find(from int) (bool, error) {
 func (m *Matcher) candidate(from int) int {
 	first, at := m.re.first, from
 	for at < len(m.text) {
-		r, n := rune(m.text[at]), 1
-		if r >= utf8.RuneSelf {
-			r, n = utf8.DecodeRuneInString(m.text[at:])
-		}
-		if first.has(r) {
+		found, n := first.at(m.text, at)
+		if found {
 			*m.steps -= int64(at-from) >> 2
 			return at
 		}
@@ -314,11 +311,8 @@ func (m *Matcher) sets(i *instruction, pc, pos int) (int, bool) {
 	}
 	low, n := pos, 0
 	for pos < len(m.text) && n != limit {
-		r, size := rune(m.text[pos]), 1
-		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(m.text[pos:])
-		}
-		if !i.set.has(r) {
+		found, size := i.set.at(m.text, pos)
+		if !found {
 			break
 		}
 		pos += size
