@@ -33,8 +33,9 @@ func (p *parser) settings() {
 			api.Policy = ptr(p.json(n))
 		}
 	}
-	// Documentation parts are no part of the API's definition.
-	p.extension(p.root, "documentation")
+	if p.extension(p.root, "documentation") != nil {
+		p.warn("%sdocumentation is planned: the documentation parts are not kept", extensionPrefix)
+	}
 	p.endpoint(p.root)
 	for _, server := range p.servers() {
 		p.endpoint(server)

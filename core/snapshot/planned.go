@@ -32,7 +32,7 @@ var plannedOfAPI = []planned[*apigatewayv1.RestApi]{
 }
 
 var plannedOfMethod = []planned[*apigatewayv1.Method]{
-	{"Method.authorizationType", func(m *apigatewayv1.Method) bool {
+	{"Method.authorizationType AWS_IAM and COGNITO_USER_POOLS", func(m *apigatewayv1.Method) bool {
 		return m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "CUSTOM"
 	}, "all calls are refused"},
 	{"Method.authorizationScopes", func(m *apigatewayv1.Method) bool { return len(m.AuthorizationScopes.GetItems()) > 0 }, "scopes are not checked"},
@@ -43,13 +43,24 @@ var plannedOfMethod = []planned[*apigatewayv1.Method]{
 	{"Integration.tlsConfig", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetTlsConfig().GetInsecureSkipVerification() }), "certificates are verified"},
 }
 
+var plannedOfAuthorizer = []planned[*apigatewayv1.Authorizer]{
+	{"Authorizer.authorizerCredentials", func(a *apigatewayv1.Authorizer) bool { return a.GetAuthorizerCredentials() != "" }, "no role is assumed"},
+}
+
 func ofIntegration(uses func(*apigatewayv1.Integration) bool) func(*apigatewayv1.Method) bool {
 	return func(m *apigatewayv1.Method) bool { return m.MethodIntegration != nil && uses(m.MethodIntegration) }
 }
 
 var plannedOfStage = []planned[*apigatewayv1.Stage]{
 	{"Stage.canarySettings", func(s *apigatewayv1.Stage) bool { return s.CanarySettings != nil }, "all traffic goes to the stage's deployment"},
-	{"Stage.methodSettings", func(s *apigatewayv1.Stage) bool { return len(s.MethodSettings.GetEntries()) > 0 }, "logging and metrics settings have no effect"},
+	{"Stage.methodSettings loggingLevel, dataTraceEnabled and metricsEnabled", func(s *apigatewayv1.Stage) bool {
+		for _, m := range s.MethodSettings.GetEntries() {
+			if m.GetMetricsEnabled() || m.GetDataTraceEnabled() || m.LoggingLevel != nil && m.GetLoggingLevel() != "OFF" {
+				return true
+			}
+		}
+		return false
+	}, "logging and metrics settings have no effect"},
 	{"Stage.accessLogSettings", func(s *apigatewayv1.Stage) bool { return s.AccessLogSettings != nil }, "access logs keep limen's own form"},
 	{"Stage.tracingEnabled", func(s *apigatewayv1.Stage) bool { return s.GetTracingEnabled() }, "only sampled callers are traced"},
 	{"Stage.clientCertificateId", func(s *apigatewayv1.Stage) bool { return s.GetClientCertificateId() != "" }, "no certificate is presented to backends"},
@@ -65,6 +76,17 @@ func Planned(d *snapshotv1.Deployment, stage *apigatewayv1.Stage) []string {
 		}
 	}
 	out = append(out, plannedMethods(d)...)
+	for _, p := range plannedOfAuthorizer {
+		var places []string
+		for _, a := range d.Authorizers {
+			if p.uses(a) {
+				places = append(places, a.GetName())
+			}
+		}
+		if len(places) > 0 {
+			out = append(out, plannedIn(p.member, places, p.meanwhile))
+		}
+	}
 	if stage == nil {
 		return out
 	}

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
@@ -135,11 +136,42 @@ var plannedOfRoute = []planned[servedRoute]{
 	{"Integration.connectionType VPC_LINK", func(r servedRoute) bool { return r.integration.GetConnectionType() == "VPC_LINK" }, "messages fail"},
 	{"Integration.credentialsArn", func(r servedRoute) bool { return r.integration.GetCredentialsArn() != "" }, "no role is assumed"},
 	{"Integration.tlsConfig", func(r servedRoute) bool { return r.integration.GetTlsConfig() != nil }, "the name in the URI is verified"},
+	{"Integration.contentHandlingStrategy", func(r servedRoute) bool { return r.integration.GetContentHandlingStrategy() != "" }, "messages pass as they are"},
+	{"IntegrationResponse.contentHandlingStrategy", func(r servedRoute) bool {
+		return slices.ContainsFunc(r.answers, func(a *apigatewayv2v1.IntegrationResponse) bool { return a.GetContentHandlingStrategy() != "" })
+	}, "answers pass as they are"},
+	{"IntegrationResponse.responseParameters", func(r servedRoute) bool {
+		return slices.ContainsFunc(r.answers, func(a *apigatewayv2v1.IntegrationResponse) bool { return len(a.GetResponseParameters().GetEntries()) > 0 })
+	}, "they are not mapped"},
+	{"RouteResponse.responseParameters", func(r servedRoute) bool {
+		return slices.ContainsFunc(r.responses, func(a *apigatewayv2v1.RouteResponse) bool { return len(a.GetResponseParameters().GetEntries()) > 0 })
+	}, "they are not mapped"},
+	{"Authorizer.authorizerCredentialsArn", func(r servedRoute) bool { return r.authorizer.GetAuthorizerCredentialsArn() != "" }, "no role is assumed"},
 }
 
+// servedRoute is a route with what it names; integration and authorizer are nil when it names none.
 type servedRoute struct {
 	route       *apigatewayv2v1.Route
-	integration *apigatewayv2v1.Integration // nil when there is none
+	responses   []*apigatewayv2v1.RouteResponse
+	integration *apigatewayv2v1.Integration
+	answers     []*apigatewayv2v1.IntegrationResponse
+	authorizer  *apigatewayv2v1.Authorizer
+}
+
+func servedRoutes(d *snapshotv1.Deployment) []servedRoute {
+	known := namesOf(d)
+	var out []servedRoute
+	for _, r := range d.Routes {
+		target := known.integrations[Target(r.Route)]
+		served := servedRoute{route: r.Route, responses: r.Responses, integration: target.GetIntegration(), answers: target.GetResponses()}
+		for _, a := range d.ApiAuthorizers {
+			if a.GetAuthorizerId() == r.Route.GetAuthorizerId() {
+				served.authorizer = a
+			}
+		}
+		out = append(out, served)
+	}
+	return out
 }
 
 var plannedOfAPIStage = []planned[*apigatewayv2v1.Stage]{
@@ -168,13 +200,13 @@ func hasSettings(s *apigatewayv2v1.RouteSettings) bool {
 
 // PlannedV2 is Planned for the deployment of a WebSocket API.
 func PlannedV2(d *snapshotv1.Deployment, stage *apigatewayv2v1.Stage) []string {
-	known := namesOf(d)
+	routes := servedRoutes(d)
 	var out []string
 	for _, p := range plannedOfRoute {
 		var places []string
-		for _, r := range d.Routes {
-			if p.uses(servedRoute{r.Route, known.integrations[Target(r.Route)].GetIntegration()}) {
-				places = append(places, r.Route.GetRouteKey())
+		for _, r := range routes {
+			if p.uses(r) {
+				places = append(places, r.route.GetRouteKey())
 			}
 		}
 		if len(places) > 0 {

@@ -51,5 +51,8 @@ func run(root string) error {
 	if err := writeOperations(root, all); err != nil {
 		return err
 	}
+	if err := writeMembers(root, all); err != nil {
+		return err
+	}
 	return compile(proto)
 }
