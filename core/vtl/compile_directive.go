@@ -145,7 +145,10 @@ func (c *compiler) call(n *node) step {
 	s.args = c.expressions(kids)
 	s.literals = make([]string, len(kids))
 	for i, k := range kids {
-		s.literals[i] = c.literal(k)
+		switch k.kind {
+		case nodeReference, nodeString, nodeInterpolated, nodeList, nodeMap, nodeRange:
+			s.literals[i] = c.literal(k) // a constant leaves none
+		}
 	}
 	c.calls = append(c.calls, s)
 	return s

@@ -268,7 +268,7 @@ func (l *loop) Call(name string, args []Value) (Value, bool, error) {
 		return v, found, noArguments(args)
 	}
 	if name == "getClass" {
-		return ObjectValue(class{l.ClassName(), onObject}), true, noArguments(args)
+		return classOf(ObjectValue(l)), true, noArguments(args)
 	}
 	return Value{}, false, nil
 }

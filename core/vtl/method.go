@@ -94,6 +94,11 @@ func buildMethodTable() map[string]*methodSet {
 	add(characterMethods, onCharacter)
 	add(bigMethods, onBigInteger)
 	add(collectionMethods, onList, onArray, onSet, onValues)
+	add(functionMethods("F", "forEach", "removeIf"), onList, onArray, onSet, onValues)
+	add(functionMethods("F", "replaceAll"), onList, onArray, onMap)
+	add(functionMethods("F", "forEach"), onMap)
+	add(functionMethods("OF", "compute", "computeIfAbsent", "computeIfPresent"), onMap)
+	add(functionMethods("OOF", "merge"), onMap)
 	add(listMethods, onList)
 	add(arrayMethods, onArray)
 	add(viewMethods, onSet, onValues)
@@ -101,6 +106,15 @@ func buildMethodTable() map[string]*methodSet {
 	add(objectMethods, onString, onInteger, onLong, onDouble, onBoolean, onCharacter, onBigInteger, onBigDecimal,
 		onList, onArray, onMap, onSet, onValues, onObject)
 	return table
+}
+
+// functionMethods take a function, which a template can only give as null: that fails, and anything else does not fit.
+func functionMethods(params string, names ...string) []method {
+	var list []method
+	for _, name := range names {
+		list = append(list, method{name, params, func(*renderer, Value, []Value) (Value, error) { return Value{}, errNull }})
+	}
+	return list
 }
 
 // objectMethods every value has.
@@ -115,7 +129,7 @@ var objectMethods = []method{
 		return IntValue(int64(hashCode(self, &r.meter))), nil
 	}},
 	{"getClass", "", func(_ *renderer, self Value, _ []Value) (Value, error) {
-		return ObjectValue(class{self.className(), receiverOf(self)}), nil
+		return classOf(self), nil
 	}},
 }
 
@@ -137,7 +151,7 @@ func accepts(param byte, v Value) bool {
 		return true
 	}
 	if v.kind == Null {
-		return true
+		return true // of 'F', a function, nothing else is
 	}
 	switch param {
 	case 'S': // String, CharSequence

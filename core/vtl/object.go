@@ -81,6 +81,15 @@ type class struct {
 	of   receiver
 }
 
+// classOf is the class of a value. A loop has the methods of a map.
+func classOf(v Value) Value {
+	of := receiverOf(v)
+	if _, ok := v.any().(*loop); ok {
+		of = onMap
+	}
+	return ObjectValue(class{v.className(), of})
+}
+
 func (c class) Property(name string) (Value, bool) {
 	if name == "name" || name == "Name" {
 		return StringValue(c.name), true
@@ -93,7 +102,7 @@ func (c class) Call(name string, args []Value) (Value, bool, error) {
 	case "getName":
 		return StringValue(c.name), true, noArguments(args)
 	case "getClass":
-		return ObjectValue(class{c.ClassName(), onObject}), true, noArguments(args)
+		return classOf(ObjectValue(c)), true, noArguments(args)
 	}
 	return Value{}, false, nil
 }

@@ -206,7 +206,7 @@ func property(v Value, name string) Value {
 		if _, ok := v.any().(class); ok {
 			return Value{}
 		}
-		return ObjectValue(class{v.className(), receiverOf(v)})
+		return classOf(v)
 	}
 	switch v.kind {
 	case MapKind:

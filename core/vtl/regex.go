@@ -127,6 +127,18 @@ func (r *renderer) each(re *regex.Regex, s string, use func(registers []int) (bo
 	})
 }
 
+// apart is the text with the halves of its characters apart, if a match may be between them.
+func apart(re *regex.Regex, s string) string {
+	if !re.Empty() || !hasPairs(s) {
+		return s
+	}
+	var b []byte
+	for _, unit := range units(s) {
+		b = appendUnitAlone(b, unit)
+	}
+	return string(b)
+}
+
 // replaceRegex is replaceAll and replaceFirst.
 func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error) {
 	re, err := r.pattern(args[0])
@@ -137,6 +149,8 @@ func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error
 	if text, ok := re.Plain(); ok && args[1].kind == String && !strings.ContainsAny(with, `\$`) {
 		return r.replacePlain(s, text, with, limit)
 	}
+	whole := s
+	s = apart(re, s)
 	out := r.scratch[:0]
 	copied, matched := 0, false
 	plain := !strings.ContainsAny(with, `\$`)
@@ -161,12 +175,12 @@ func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error
 		return limit != 0, nil
 	})
 	if err != nil || !matched {
-		return StringValue(s), err
+		return StringValue(whole), err
 	}
 	out = append(out, s[copied:]...)
 	r.scratch = out
 	r.size(len(out))
-	return StringValue(string(out)), r.err
+	return StringValue(together(string(out))), r.err
 }
 
 func (r *renderer) replacePlain(s, text, with string, limit int) (Value, error) {
@@ -247,11 +261,12 @@ func (r *renderer) splitRegex(s string, args []Value) (Value, error) {
 	}
 	var parts []Value
 	at := 0
+	s = apart(re, s)
 	take := func(start, end int) (bool, error) {
 		if at == 0 && start == 0 && end == 0 {
 			return true, nil // a zero-width match at the very start gives no leading empty string
 		}
-		parts = append(parts, StringValue(s[at:start]))
+		parts = append(parts, StringValue(together(s[at:start])))
 		at = end
 		return (limit <= 0 || len(parts) < limit-1) && r.spend(1), r.err
 	}
@@ -273,9 +288,9 @@ func (r *renderer) splitRegex(s string, args []Value) (Value, error) {
 		return Value{}, err
 	}
 	if at == 0 && len(parts) == 0 {
-		parts = append(parts, StringValue(s))
+		parts = append(parts, StringValue(together(s)))
 	} else {
-		parts = append(parts, StringValue(s[at:]))
+		parts = append(parts, StringValue(together(s[at:])))
 	}
 	if limit == 0 {
 		for len(parts) > 0 && parts[len(parts)-1].text() == "" && (at > 0 || len(parts) > 1) {

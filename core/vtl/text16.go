@@ -98,7 +98,35 @@ func appendUnit(b []byte, c uint16) []byte {
 			return utf8.AppendRune(b[:len(b)-3], utf16.DecodeRune(hi, rune(c)))
 		}
 	}
+	return appendUnitAlone(b, c)
+}
+
+// appendUnitAlone adds one unit; halves stay apart.
+func appendUnitAlone(b []byte, c uint16) []byte {
+	if c < 0xD800 || c > 0xDFFF {
+		return utf8.AppendRune(b, rune(c))
+	}
 	return append(b, 0xED, 0x80|byte(c>>6)&0x3F, 0x80|byte(c)&0x3F)
+}
+
+// hasPairs reports whether a text has characters above U+FFFF.
+func hasPairs(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0xF0 {
+			return true
+		}
+	}
+	return false
+}
+
+// together joins halves that stand beside each other.
+func together(s string) string {
+	for i := 0; i+5 < len(s); i++ {
+		if s[i] == 0xED && s[i+1] >= 0xA0 {
+			return fromUnits(units(s))
+		}
+	}
+	return s
 }
 
 // mend joins halves that have met and replaces those that have not by "?", as Java's encoder does. It is for the finished

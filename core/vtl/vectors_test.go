@@ -13,8 +13,6 @@ import (
 // both ways.
 var knownGaps = map[string]string{
 	"reference-694": `Unicode blocks (\p{InGreek}) are not among the properties`,
-	"g1-6459":       "an empty match of a pattern between the two halves of a surrogate pair: matching works on code points",
-	"g3-3385":       "a method that takes a function (Map.replaceAll) called with null fails in Java; here it is missing",
 }
 
 func vectors(t testing.TB, file string) []vector {

@@ -59,7 +59,7 @@ func (s *set) at(text string, at int) (found bool, size int) {
 	if c := text[at]; c < utf8.RuneSelf {
 		return s.ascii[c], 1
 	}
-	r, n := utf8.DecodeRuneInString(text[at:])
+	r, n := decodeRune(text[at:])
 	return s.test(r), n
 }
 

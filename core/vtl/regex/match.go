@@ -88,6 +88,9 @@ func (m *Matcher) Find(from int) (bool, error) {
 			break
 		}
 		_, n := m.decode(at)
+		if n == 2*halfLength {
+			n = halfLength
+		}
 		at += n
 	}
 	return false, nil
@@ -134,14 +137,14 @@ func (m *Matcher) decode(at int) (rune, int) {
 	if c := m.text[at]; c < utf8.RuneSelf {
 		return rune(c), 1
 	}
-	return utf8.DecodeRuneInString(m.text[at:])
+	return decodeRune(m.text[at:])
 }
 
 func (m *Matcher) decodeBefore(at int) (rune, int) {
 	if c := m.text[at-1]; c < utf8.RuneSelf {
 		return rune(c), 1
 	}
-	return utf8.DecodeLastRuneInString(m.text[:at])
+	return decodeLastRune(m.text[:at])
 }
 
 // run executes from pc at a position until the match, or the end of a body, and returns where it ended. A body that must

@@ -3,7 +3,7 @@
 // template and the text from a client, and neither Go's engine (no lookaround, no backreferences) nor a matcher with a
 // clock (the domain has none) can serve them.
 //
-// It works on UTF-8 and code points. Not here: canonical equivalence, \X, \N{…}.
+// It works on UTF-8 and code points; halves of characters may stand in the text (see Empty). Not here: canonical equivalence, \X, \N{…}.
 package regex
 
 import (
@@ -23,6 +23,7 @@ type Regex struct {
 	literal  string // the whole pattern, if it is plain text
 	isPlain  bool
 	first    *set // what a match begins with; nil when that is not known
+	empty    bool // a match may be empty
 }
 
 // SyntaxError is a pattern that does not compile.
@@ -52,6 +53,8 @@ func Compile(pattern string) (*Regex, error) {
 	re := &Regex{code: c.code, groups: p.groups, counters: c.counters, names: p.names}
 	re.literal, re.isPlain = plain(tree)
 	re.first = firstSet(tree)
+	low, _ := width(tree)
+	re.empty = low == 0
 	return re, nil
 }
 
@@ -63,6 +66,10 @@ func (re *Regex) Group(name string) (int, bool) {
 	n, ok := re.names[name]
 	return n, ok
 }
+
+// Empty reports whether a match may be empty. Then the halves of characters above U+FFFF matter to whoever looks for every
+// match: Java finds one between them, and Find does if they are written as three bytes each.
+func (re *Regex) Empty() bool { return re.empty }
 
 // Plain is the text that the pattern matches literally, if that is all it does.
 func (re *Regex) Plain() (string, bool) { return re.literal, re.isPlain }
