@@ -102,6 +102,8 @@ const (
 	QuotaExhausted
 	QuotaUnknown
 	MeteringAway
+
+	StatusOverridden
 )
 
 type sentence struct {
@@ -154,7 +156,7 @@ var sentences = [...]sentence{
 	MockStatus:            {"The mock integration gave no status: its template must yield an integer statusCode, but {1}.", true},
 	NoIntegrationResponse: {"Integration response missing: the integration answered {1}, which no selection pattern matches, and there is no default integration response.", true},
 	NoMethodResponse:      {"Method response missing: integration response {1} was selected, but the method declares no response {1}.", true},
-	TemplateFailed:        {"A mapping template failed in the {1}: {2}.", true},
+	TemplateFailed:        {"The {1} template for {2} failed: {3}.", true},
 	NotBase64:             {"The body could not be decoded from base64 in the {1}.", true},
 	Draining:              {"This edge is shutting down.", true},
 	Panicked:              {"A defect of the gateway: {1}.", true},
@@ -207,6 +209,8 @@ var sentences = [...]sentence{
 	QuotaExhausted: {"Quota exhausted: API key {1} has used the {n} requests of usage plan {2}; period {3}.", true},
 	QuotaUnknown:   {"The quota of API key {1} in usage plan {2} is not known, because metering does not answer, and quota_fallback is deny.", true},
 	MeteringAway:   {text: "metering does not answer; this edge alone decided on {1}"},
+
+	StatusOverridden: {text: "a template set the status {n}"},
 }
 
 // IsCause reports whether the code explains a failure.

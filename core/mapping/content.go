@@ -50,6 +50,11 @@ func (m MediaTypes) RequestBody(body []byte, contentType, handling string) (out 
 	return ToText(body), true
 }
 
+// RequestIsText reports whether RequestBody makes text of a body. A template cannot read bytes (spec/rest.md 4.6).
+func (m MediaTypes) RequestIsText(contentType, handling string) bool {
+	return handling == ConvertToText || handling == "" && !m.Match(contentType)
+}
+
 // ResponseBody turns an integration's body into what the client receives. ok is false when base64 does not decode.
 func (m MediaTypes) ResponseBody(body []byte, contentType, accept, handling string) (out []byte, ok bool) {
 	payload, wanted := m.Match(contentType), m.Match(accept)
@@ -62,6 +67,11 @@ func (m MediaTypes) ResponseBody(body []byte, contentType, accept, handling stri
 		return decode(body)
 	}
 	return ToText(body), true
+}
+
+// ResponseIsText is RequestIsText for ResponseBody: what the client wants decides, whatever the integration sent.
+func (m MediaTypes) ResponseIsText(accept, handling string) bool {
+	return handling == ConvertToText || handling == "" && !m.Match(accept)
 }
 
 func encode(b []byte) []byte {

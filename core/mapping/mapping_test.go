@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"errors"
 	"strings"
 	"testing"
 )
@@ -143,7 +142,7 @@ func TestTemplates_ForRequest(t *testing.T) {
 			got, choice := tt.templates.ForRequest(tt.contentType, tt.pass)
 			text := ""
 			if got != nil {
-				text = got.Render()
+				text = rendered(t, got)
 			}
 			if text != tt.text || choice != tt.choice {
 				t.Errorf("%q %v", text, choice)
@@ -156,21 +155,23 @@ func TestTemplates_ForResponse(t *testing.T) {
 	both, _ := CompileTemplates(map[string]string{"application/json": "j", "application/xml": "x"})
 	one, _ := CompileTemplates(map[string]string{"text/a": "a", "text/b": "b"})
 	for accept, want := range map[string]string{"": "j", "application/xml;q=0.1, a/b": "x", "text/html": "j", "*/*": "j"} {
-		if got := both.ForResponse(accept).Render(); got != want {
+		if got := rendered(t, both.ForResponse(accept)); got != want {
 			t.Errorf("%q: %q", accept, got)
 		}
 	}
-	if one.ForResponse("x/y").Render() != "a" || (*Templates)(nil).ForResponse("") != nil {
+	if rendered(t, one.ForResponse("x/y")) != "a" || (*Templates)(nil).ForResponse("") != nil {
 		t.Error("first template")
 	}
 }
 
-func TestCompileTemplates_refusesTheLanguage(t *testing.T) {
-	for _, text := range []string{"$input.body", "#set"} {
-		if _, err := CompileTemplates(map[string]string{"application/json": text}); !errors.Is(err, ErrLanguage) {
-			t.Errorf("%q: %v", text, err)
-		}
+// rendered is the output of a template that is text alone.
+func rendered(t *testing.T, of *Template) string {
+	t.Helper()
+	out, err := of.Render(nil, "", nil)
+	if err != nil {
+		t.Error(err)
 	}
+	return string(out)
 }
 
 func TestMediaTypes_Match(t *testing.T) {
@@ -218,6 +219,9 @@ func TestBodies(t *testing.T) {
 		if got, ok := tt.types.RequestBody([]byte(tt.body), tt.contentType, tt.handling); ok != tt.ok || ok && string(got) != tt.want {
 			t.Errorf("request %v %q %s %s: %q %v", tt.types, tt.body, tt.contentType, tt.handling, got, ok)
 		}
+		if got, want := tt.types.RequestIsText(tt.contentType, tt.handling), tt.want != raw && tt.ok; got != want {
+			t.Errorf("request %v %s %s is text: %v", tt.types, tt.contentType, tt.handling, got)
+		}
 	}
 	response := []struct {
 		types                               MediaTypes
@@ -241,6 +245,9 @@ func TestBodies(t *testing.T) {
 	for _, tt := range response {
 		if got, ok := tt.types.ResponseBody([]byte(tt.body), tt.contentType, tt.accept, tt.handling); !ok || string(got) != tt.want {
 			t.Errorf("response %v %q %s %s %s: %q %v", tt.types, tt.body, tt.contentType, tt.accept, tt.handling, got, ok)
+		}
+		if got, want := tt.types.ResponseIsText(tt.accept, tt.handling), tt.want != raw; got != want {
+			t.Errorf("response %v %s %s is text: %v", tt.types, tt.accept, tt.handling, got)
 		}
 	}
 }

@@ -1,8 +1,9 @@
 // Package mapping knows parameter mapping and body mapping of integration requests and responses: what an expression
-// such as method.request.header.X means, how a URI takes in its variables, which template a content type selects, and
-// how text and binary bodies turn into each other.
+// such as method.request.header.X means, how a URI takes in its variables, which template a content type selects, what
+// $input, $util, $context and $stageVariables are in it and what its overrides do, and how text and binary bodies turn into
+// each other. The template language itself is core/vtl, JSONPath core/jsonpath.
 //
-// It evaluates against an interface and never sees a request. The surprise: names are compared case-sensitively with the
+// It evaluates against interfaces and never sees a request. The surprise: names are compared case-sensitively with the
 // spelling on the wire, and a source that is missing or empty makes the whole mapping disappear (spec/rest.md 4.4).
 package mapping
 

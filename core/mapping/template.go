@@ -1,10 +1,11 @@
 package mapping
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/limen-gateway/limen/core/vtl"
 )
 
 // Passthrough behaviors (spec/rest.md 4.5).
@@ -14,37 +15,62 @@ const (
 	Never           = "NEVER"
 )
 
-// ErrLanguage is the error of a template that needs the template language.
-var ErrLanguage = errors.New("the mapping-template language is not served yet; only templates without $ and # are")
-
-// Template is one compiled mapping template.
+// Template is one compiled mapping template. It is immutable and safe for concurrent use.
 type Template struct {
-	ContentType string
-	text        string
+	// Key is what selects the template: a content type, or the key of a WebSocket API.
+	Key     string
+	literal []byte       // the output of a template that is text alone
+	program *vtl.Program // nil for such a one
+	paths   paths
 }
 
-// Render is the template's output.
-func (t *Template) Render() string { return t.text }
+// Compile compiles the template that key selects. An error is an *Error with the place (spec/vtl.md 2.6).
+func Compile(key, text string) (*Template, error) {
+	t := &Template{Key: key}
+	if !strings.ContainsAny(text, "$#") && len(text) <= vtl.MaxTemplate {
+		t.literal = trim([]byte(text))
+		return t, nil
+	}
+	program, err := vtl.CompileText(text, vtl.Options{})
+	if err != nil {
+		return nil, failure(err)
+	}
+	t.program = program
+	return t, nil
+}
+
+// trim takes off what Java's trim does: the result of a template is used without the white space around it
+// (spec/rest.md 6.5).
+func trim(b []byte) []byte {
+	for len(b) > 0 && b[0] <= ' ' {
+		b = b[1:]
+	}
+	for len(b) > 0 && b[len(b)-1] <= ' ' {
+		b = b[:len(b)-1]
+	}
+	return b
+}
 
 // Templates are the templates of a request or a response by content type. A nil *Templates has none. It is immutable.
 type Templates struct {
-	list []Template // by content type
+	list []*Template // by content type
 }
 
-// CompileTemplates compiles a map of content type to template. A template without $ and # renders as its text; others
-// are an error that wraps ErrLanguage.
+// CompileTemplates compiles a map of content type to template. An error names the content type and wraps
+// an *Error with the place.
 func CompileTemplates(byType map[string]string) (*Templates, error) {
 	if len(byType) == 0 {
 		return nil, nil
 	}
 	t := &Templates{}
 	for contentType, text := range byType {
-		if strings.ContainsAny(text, "$#") {
-			return nil, fmt.Errorf("template for %s: %w", contentType, ErrLanguage)
+		compiled, err := Compile(contentType, text)
+		if err != nil {
+			return nil, fmt.Errorf("template for %s: %w", contentType, err)
 		}
-		t.list = append(t.list, Template{contentType, text})
+		t.list = append(t.list, compiled)
 	}
-	slices.SortFunc(t.list, func(a, b Template) int { return strings.Compare(a.ContentType, b.ContentType) })
+	slices.SortFunc(t.list, func(a, b *Template) int { return strings.Compare(a.Key, b.Key) })
 	return t, nil
 }
 
@@ -55,9 +81,9 @@ func (t *Templates) find(contentType string) *Template {
 	if t == nil {
 		return nil
 	}
-	for i := range t.list {
-		if strings.EqualFold(t.list[i].ContentType, contentType) {
-			return &t.list[i]
+	for _, x := range t.list {
+		if strings.EqualFold(x.Key, contentType) {
+			return x
 		}
 	}
 	return nil
@@ -102,7 +128,7 @@ func (t *Templates) ForResponse(accept string) *Template {
 	if found := t.find("application/json"); found != nil {
 		return found
 	}
-	return &t.list[0]
+	return t.list[0]
 }
 
 // MediaType cuts the parameters off a Content-Type or a part of Accept; empty gives the default.

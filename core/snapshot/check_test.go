@@ -31,7 +31,7 @@ func content(methods map[string]*apigatewayv1.Method) *snapshotv1.Deployment {
 
 func TestCheck_reportsEveryProblem(t *testing.T) {
 	template := integration("HTTP")
-	template.RequestTemplates = text("application/json", "{\n  \"a\": $input.json('$')\n}")
+	template.RequestTemplates = text("application/json", "{\n  \"a\": $input.json(1+1)\n}")
 	body := integration("HTTP")
 	body.RequestParameters = text("integration.request.header.a", "method.request.body.a")
 	private := content(map[string]*apigatewayv1.Method{"GET": open(integration("MOCK"))})
@@ -45,7 +45,7 @@ func TestCheck_reportsEveryProblem(t *testing.T) {
 		{"private without a policy", private, "Private REST API doesn't have a resource policy attached to it"},
 		{"all at once", content(map[string]*apigatewayv1.Method{"GET": open(nil), "POST": open(template), "PUT": open(body)}),
 			"No integration defined for method\nGET /pets: No integration defined for method\n" +
-				"POST /pets: requestTemplates for application/json, line 2: the template language is not built yet; only templates without $ and # can be deployed\n" +
+				"POST /pets: requestTemplates for application/json at 2:21: unexpected character '+'\n" +
 				"PUT /pets: requestParameters integration.request.header.a: mapping from method.request.body.a is not built yet"},
 		{"one of ours", content(map[string]*apigatewayv1.Method{"PUT": open(body)}),
 			"PUT /pets: requestParameters integration.request.header.a: mapping from method.request.body.a is not built yet"},

@@ -524,7 +524,7 @@ func TestRefusals_areAWSsAndExplained(t *testing.T) {
 		),
 		"test":    deployment(func(d *snapshotv1.Deployment) { d.RestApi.DisableExecuteApiEndpoint = proto.Bool(true) }, method{"/", "GET", of(mock(""))}),
 		"guarded": deployment(func(d *snapshotv1.Deployment) { d.RestApi.Policy = proto.String("{}") }, method{"/", "GET", of(mock(""))}),
-		"broken":  deployment(nil, method{"/", "GET", withResponses(mock("$context.x"), response("200", "", nil, nil))}),
+		"broken":  deployment(nil, method{"/", "GET", withResponses(mock("#if($x)"), response("200", "", nil, nil))}),
 	})
 	const (
 		mat         = `{"message":"Missing Authentication Token"}`

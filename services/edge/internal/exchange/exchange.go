@@ -15,6 +15,7 @@ import (
 
 	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/core/executionlog"
+	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/core/routing"
 	"github.com/limen-gateway/limen/core/usageplan"
 )
@@ -72,8 +73,11 @@ type Exchange struct {
 	Socket   *Socket
 	Handover Handover
 
-	// Payload is the body for the integration, after templates and content handling.
-	Payload []byte
+	// Payload is the body for the integration, after templates and content handling. Overrides are the parameters that its
+	// request template has set; Templates is what the templates of the request share.
+	Payload   []byte
+	Overrides mapping.RequestOverrides
+	Templates mapping.State
 	// Authorizer is what an authorizer said of the caller; nil without one. UsageKey is the API key it named.
 	Authorizer *event.Authorizer
 	UsageKey   string
@@ -134,6 +138,7 @@ func (x *Exchange) reset() {
 	x.Record.Reset()
 	x.RequestID, x.ExtendedID, x.Trace = "", "", Trace{}
 	x.Scope, x.Method, x.Payload = nil, nil, nil
+	x.Overrides, x.Templates = mapping.RequestOverrides{}, mapping.State{}
 	x.Socket, x.Handover = nil, nil
 	x.Authorizer, x.UsageKey = nil, ""
 	x.Keys, x.APIKey, x.APIKeyID, x.Plan = nil, "", "", nil

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/limen-gateway/limen/core/gatewayresponse"
@@ -122,6 +123,17 @@ type Integration struct {
 
 	// Forbidden is a header whose mapping makes every call fail (spec/rest.md 4.4); "" when there is none.
 	Forbidden string
+}
+
+// ForbiddenHeader reports whether a header may not be mapped: a call with one fails (spec/rest.md 4.4, trap 38).
+func ForbiddenHeader(t Type, name string) bool {
+	switch strings.ToLower(name) {
+	case "content-length", "transfer-encoding", "x-amzn-trace-id", "x-amzn-apigateway-api-id":
+		return true
+	case "authorization", "connection", "expect", "proxy-authenticate", "te":
+		return t == AWS || t == AWSProxy
+	}
+	return false
 }
 
 // IntegrationResponse is one compiled integration response.

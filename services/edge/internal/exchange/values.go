@@ -1,10 +1,12 @@
 package exchange
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 
 	"github.com/limen-gateway/limen/core/arn"
+	"github.com/limen-gateway/limen/core/mapping"
 )
 
 // Query is the decoded query string in order: "+" is a space, ";" separates like "&", a key without "=" has an empty
@@ -116,6 +118,66 @@ func (v Values) HeaderAll(dst []string, name string) []string {
 		return dst
 	}
 	return appendAll(dst, v.X.Request.Headers, name)
+}
+
+// Parameters are the parameters of a place, as mappings see them.
+func (v Values) Parameters(place mapping.Place) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		switch place {
+		case mapping.InPath:
+			for _, p := range v.X.Match.Params {
+				if !yield(p.Name, v.X.Decode(p.Value, false)) {
+					return
+				}
+			}
+		case mapping.InQuery:
+			pairs(v.X.Query(), yield)
+		case mapping.InHeader:
+			for _, f := range v.X.Request.Headers {
+				if !HiddenFromMapping(f.Name) && !yield(f.Name, f.Value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func pairs(fields []Field, yield func(string, string) bool) bool {
+	for _, f := range fields {
+		if !yield(f.Name, f.Value) {
+			return false
+		}
+	}
+	return true
+}
+
+// StageVariables are all stage variables.
+func (v Values) StageVariables() map[string]string {
+	if v.X.Scope == nil {
+		return nil
+	}
+	return v.X.Scope.StageVariables
+}
+
+// Authorizer is what the authorizer said of the caller.
+func (v Values) Authorizer() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		a := v.X.Authorizer
+		if a == nil {
+			return
+		}
+		if a.PrincipalID != "" && !yield("principalId", a.PrincipalID) {
+			return
+		}
+		if !pairs(a.Context, yield) {
+			return
+		}
+		for _, c := range a.Claims {
+			if !yield("claims."+c.Name, c.Value) {
+				return
+			}
+		}
+	}
 }
 
 // Body is the request body.

@@ -84,13 +84,18 @@ func appendURI(dst []byte, x *exchange.Exchange) []byte {
 		dst = escapeQuery(dst, value)
 		sep = '&'
 	}
+	for _, o := range x.Overrides.Query {
+		for _, value := range o.Values {
+			add(o.Name, value)
+		}
+	}
 	if in.Type == exchange.HTTPProxy {
 		for _, q := range x.Query() {
 			add(q.Name, q.Value)
 		}
 	}
 	for _, p := range in.Parameters {
-		if p.Place != exchange.PlaceQuery {
+		if p.Place != exchange.PlaceQuery || overrides(x.Overrides.Query, p.Name) {
 			continue
 		}
 		if p.Source.Repeats() {
@@ -104,7 +109,22 @@ func appendURI(dst []byte, x *exchange.Exchange) []byte {
 	return dst
 }
 
+// overrides reports whether a template has set the parameter. An override is final (spec/rest.md 6.6).
+func overrides(list []mapping.Override, name string) bool {
+	for i := range list {
+		if list[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
 func pathParameter(in *exchange.Integration, v exchange.Values, name string) (string, bool) {
+	for _, o := range v.X.Overrides.Path {
+		if o.Name == name {
+			return o.Joined(), true
+		}
+	}
 	for _, p := range in.Parameters {
 		if p.Place == exchange.PlacePath && p.Name == name {
 			value := p.Source.Eval(v)
@@ -218,8 +238,22 @@ type mapped struct {
 	values exchange.Values
 }
 
+// overridden reports whether a template has set the header.
+func (m *mapped) overridden(name string) bool {
+	list := m.values.X.Overrides.Header
+	for i := range list {
+		if strings.EqualFold(list[i].Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // has reports whether a mapping yields the header; a mapping with an empty source does not (spec/rest.md 4.4).
 func (m *mapped) has(name string) bool {
+	if m.overridden(name) {
+		return true
+	}
 	for i := range m.in.Parameters {
 		p := &m.in.Parameters[i]
 		if p.Place == exchange.PlaceHeader && len(p.Name) == len(name) && strings.EqualFold(p.Name, name) && p.Source.Eval(m.values) != "" {
@@ -239,11 +273,16 @@ func (m *mapped) appendDefault(dst []byte, name, value string) []byte {
 func (m *mapped) append(dst []byte) []byte {
 	for i := range m.in.Parameters {
 		p := &m.in.Parameters[i]
-		if p.Place != exchange.PlaceHeader || strings.EqualFold(p.Name, "via") {
+		if p.Place != exchange.PlaceHeader || strings.EqualFold(p.Name, "via") || m.overridden(p.Name) {
 			continue
 		}
 		if value := p.Source.Eval(m.values); value != "" {
 			dst = http1.AppendField(dst, p.Name, value)
+		}
+	}
+	for _, o := range m.values.X.Overrides.Header {
+		if !strings.EqualFold(o.Name, "via") {
+			dst = http1.AppendField(dst, o.Name, o.Joined())
 		}
 	}
 	return dst

@@ -30,14 +30,11 @@ func requestBody(m Method, _ *Services) exchange.Phase {
 			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.RequestMapped, "the request body, passed through")
 			return handled(x, in)
 		}
-		if in.ContentHandling != mapping.ConvertToText && x.Scope.BinaryMediaTypes.Match(contentType) && len(x.Request.Body) > 0 {
-			// spec/rest.md 4.6: a template cannot read bytes.
-			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.TemplateFailed, "request", "the body is binary and is not converted to text")
-			return gatewayresponse.New(gatewayresponse.APIConfigurationError, nil)
+		if !x.Scope.BinaryMediaTypes.RequestIsText(contentType, in.ContentHandling) {
+			return templateFailed(x, requestTemplate, template, errBinary)
 		}
-		x.Payload = []byte(template.Render())
-		x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.RequestMapped, "the template for "+template.ContentType)
-		return nil
+		body, _ := x.Scope.BinaryMediaTypes.RequestBody(x.Request.Body, contentType, in.ContentHandling) // text is always made
+		return transformRequest(x, in.Type, template, body)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
-	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/integration"
 )
@@ -32,7 +31,25 @@ func integrationResponse(m Method, _ *Services) exchange.Phase {
 		}
 		mapHeaders(x, chosen)
 		x.Response.Status = chosen.Status
-		return mapBody(x, chosen)
+		if err := mapBody(x, chosen); err != nil {
+			return err
+		}
+		overrideResponse(x)
+		return nil
+	}
+}
+
+// overrideResponse gives the answer the status and the headers that templates have set, whichever of the two templates did
+// (spec/rest.md 4.8 and 6.6).
+func overrideResponse(x *exchange.Exchange) {
+	if status, ok := x.Templates.Status(); ok {
+		x.Response.Status = status
+		x.Record.AddNumber(executionlog.PhaseIntegrationResponse, executionlog.StatusOverridden, int64(status))
+	}
+	for _, o := range x.Templates.ResponseHeaders() {
+		if name, ok := integration.RemappedName(x, o.Name, false); ok {
+			x.SetResponseHeader(name, o.Joined())
+		}
 	}
 }
 
@@ -74,12 +91,15 @@ func mapBody(x *exchange.Exchange, r *exchange.IntegrationResponse) error {
 	body, contentType := x.Backend.Body, "application/json"
 	backendType := exchange.LookupFold(x.Backend.Headers, "content-type")
 	if t := r.Templates.ForResponse(accept); t != nil {
-		if r.ContentHandling != mapping.ConvertToText && len(body) > 0 && x.Scope.BinaryMediaTypes.Match(backendType) {
-			x.Record.Add(executionlog.PhaseIntegrationResponse, executionlog.TemplateFailed, "response", "the body is binary and is not converted to text")
-			return gatewayresponse.New(gatewayresponse.APIConfigurationError, nil)
+		if !x.Scope.BinaryMediaTypes.ResponseIsText(accept, r.ContentHandling) {
+			return templateFailed(x, responseTemplate, t, errBinary)
 		}
-		body, contentType = []byte(t.Render()), t.ContentType
-		x.Record.Add(executionlog.PhaseIntegrationResponse, executionlog.ResponseMapped, "the template for "+t.ContentType)
+		body, _ = x.Scope.BinaryMediaTypes.ResponseBody(body, backendType, accept, r.ContentHandling) // text is always made
+		var err error
+		if body, err = transform(x, responseTemplate, t, body); err != nil {
+			return err
+		}
+		contentType = t.Key
 	} else if len(body) > 0 {
 		var ok bool
 		if body, ok = x.Scope.BinaryMediaTypes.ResponseBody(body, backendType, accept, r.ContentHandling); !ok {

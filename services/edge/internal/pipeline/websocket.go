@@ -205,8 +205,7 @@ func socketRequest(r Route, _ *Services) exchange.Phase {
 		t := r.Request.choose(exchange.View(x.Request.Body))
 		switch {
 		case t != nil:
-			x.Payload = []byte(t.Render())
-			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.RequestMapped, "a template")
+			return transformRequest(x, in.Type, t, x.Request.Body)
 		case in.Passthrough == mapping.Never, in.Passthrough == mapping.WhenNoTemplates && len(r.Request.ByKey) > 0:
 			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.UnsupportedMediaType, "the key that the message selects", in.Passthrough)
 			return gatewayresponse.New(gatewayresponse.UnsupportedMediaType, nil)
@@ -241,7 +240,9 @@ func socketIntegrationResponse(r Route, _ *Services) exchange.Phase {
 			}
 			x.Record.AddNumber(executionlog.PhaseIntegrationResponse, executionlog.ResponseSelected, int64(x.Response.Status), response.Key)
 			if t := response.Templates.choose(exchange.View(x.Request.Body)); t != nil {
-				x.Response.Body = []byte(t.Render())
+				var err error
+				x.Response.Body, err = transform(x, responseTemplate, t, mapping.ToText(x.Backend.Body))
+				return err
 			}
 			return nil
 		}

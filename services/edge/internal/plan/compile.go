@@ -214,12 +214,8 @@ func compileParameters(m map[string]string) ([]exchange.Parameter, error) {
 
 // forbiddenHeader is a mapped header that makes every call fail (spec/rest.md 4.4, trap 38).
 func forbiddenHeader(in *exchange.Integration) string {
-	forbidden := []string{"content-length", "transfer-encoding", "x-amzn-trace-id", "x-amzn-apigateway-api-id"}
-	if in.Type == exchange.AWS || in.Type == exchange.AWSProxy {
-		forbidden = append(forbidden, "authorization", "connection", "expect", "proxy-authenticate", "te")
-	}
 	for _, p := range in.Parameters {
-		if p.Place == exchange.PlaceHeader && slices.Contains(forbidden, strings.ToLower(p.Name)) {
+		if p.Place == exchange.PlaceHeader && exchange.ForbiddenHeader(in.Type, p.Name) {
 			return p.Name
 		}
 	}

@@ -60,7 +60,7 @@ func TestCompile_saysWhatIsWrong(t *testing.T) {
 		{"parameter source", "/", func(_ dep, m met, _ res) {
 			m.MethodIntegration.RequestParameters = strings1("integration.request.header.x", "a")
 		}, "GET /: invalid mapping expression specified: a"},
-		{"request template", "/", func(_ dep, m met, _ res) { m.MethodIntegration.RequestTemplates = strings1("a/b", "$x") }, "GET /: integration request: template for a/b: the mapping-template language"},
+		{"request template", "/", func(_ dep, m met, _ res) { m.MethodIntegration.RequestTemplates = strings1("a/b", "\n$x.y(1+1)") }, "GET /: integration request: template for a/b: line 2, column "},
 		{"response template", "/", func(_ dep, _ met, r res) { r.ResponseTemplates = strings1("a/b", "#if") }, "GET /: integration response 200: template for a/b"},
 		{"pattern", "/", func(_ dep, _ met, r res) { r.SelectionPattern = proto.String("(") }, "GET /: integration response 200: selection pattern: "},
 		{"response parameter", "/", func(_ dep, _ met, r res) { r.ResponseParameters = strings1("method.response.header.A", "x") }, "GET /: integration response 200: invalid mapping expression"},
@@ -75,7 +75,7 @@ func TestCompile_saysWhatIsWrong(t *testing.T) {
 			d.GatewayResponses = []*apigatewayv1.GatewayResponse{{ResponseType: proto.String("THROTTLED"), StatusCode: proto.String("x")}}
 		}, `gateway response THROTTLED: status code "x"`},
 		{"what is refused need not compile", "/", func(_ dep, m met, _ res) {
-			m.ApiKeyRequired, m.MethodIntegration.RequestTemplates = proto.Bool(true), strings1("a/b", "$x")
+			m.ApiKeyRequired, m.MethodIntegration.RequestTemplates = proto.Bool(true), strings1("a/b", "#if")
 		}, ""},
 	}
 	for _, tt := range tests {

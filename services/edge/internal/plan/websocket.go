@@ -206,11 +206,9 @@ func compileSocketTemplates(selection string, byKey map[string]string) (pipeline
 		return out, err
 	}
 	for key, text := range byKey {
-		compiled, err := mapping.CompileTemplates(map[string]string{routing.DefaultKey: text})
-		if err != nil {
-			return out, fmt.Errorf("%s: %w", key, err)
+		if out.ByKey[key], err = mapping.Compile(key, text); err != nil {
+			return out, fmt.Errorf("template for %s: %w", key, err)
 		}
-		out.ByKey[key], _ = compiled.ForRequest("", mapping.Never)
 	}
 	return out, nil
 }

@@ -1,0 +1,242 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/limen-gateway/limen/core/jsonpath"
+)
+
+// about makes a request of JSON texts; "" for none.
+func about(t testing.TB, params, context, stage string) *request {
+	t.Helper()
+	read := func(text string) jsonpath.Value {
+		if text == "" {
+			text = "{}"
+		}
+		v, err := jsonpath.ParseJSON(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	return &request{params: read(params), context: read(context), stage: read(stage)}
+}
+
+func compiled(t testing.TB, text string) *Template {
+	t.Helper()
+	x, err := Compile("application/json", text)
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return x
+}
+
+// TestRender has what the vectors of core/vtl do not: what is sourced from the Input, and how a document and what a template
+// took out of it stay one.
+func TestRender(t *testing.T) {
+	const params = `{"path":{"id":"p"},"querystring":{"id":"q","a":"1"},"header":{"id":"h","a":"2","X-Only":"3"}}`
+	const context = `{"requestId":"r1","requestTimeEpoch":1700000000000,"identity":{"sourceIp":"192.0.2.1","apiKey":"k","vpcId":"v",
+		"clientCert":{"clientCertPem":"pem","validity":{"notAfter":"later"}}},
+		"authorizer":{"principalId":"me","a.b":"dotted","claims":{"sub":"s1"}},"error":{"message":"oops"}}`
+	tests := []struct{ name, template, body, want string }{
+		{"a parameter of the path comes first", "$input.params('id') $input.params('a') $input.params('X-Only') [$input.params('none')]", "", "p 1 3 []"},
+		{"all parameters", "$input.params() $input.params().header.get('X-Only')", "", "{path={id=p}, querystring={id=q, a=1}, header={id=h, a=2, X-Only=3}} 3"},
+		{"parameters are one map", "#set($x = $input.params().header.put('new', '1'))$input.params().header.new", "", "1"},
+		{"json without a path", "$input.json()", `{"a" : 1}`, `{"a":1}`},
+		{"what $input does not have", "[$input.nope][$input.nope()][$input.path()][$input.json(5)][$input.path('$','$')][$input.nope('x')]", "", "[][][][][][]"},
+		{"what $util does not have", "[$util.x][$util.urlEncode()][$util.urlEncode(5)][$util.nope('x')]", "", "[][][][]"},
+		{"numbers are strings unless they count", "$context.requestTimeEpoch.class.name $context.requestId.class.name", "", "java.lang.Long java.lang.String"},
+		{"identity", "$context.identity.sourceIp $context.identity.apiKey $context.identity.vpcId [$context.identity.user]", "", "192.0.2.1 k v []"},
+		{"a client's certificate", "$context.identity.clientCert.clientCertPem $context.identity.clientCert.validity.notAfter", "", "pem later"},
+		{"an authorizer", "$context.authorizer.principalId $context.authorizer.get('a.b') $context.authorizer.claims.sub", "", "me dotted s1"},
+		{"an error", "$context.error.message", "", "oops"},
+		{"nodes print as nothing", "[$context.identity][$context.authorizer][$context.requestOverride.header]", "", "[][][]"},
+		{"stage variables by name", "$stageVariables.a ${stageVariables['b']} [$stageVariables.none] $stageVariables.keySet()", "", "1 2 [] [a, b]"},
+		{"output is trimmed", "\n#set($a = 1)\n $a\t\n", "", "1"},
+
+		{"numbers keep their class", "#foreach($n in $input.path('$'))$n.class.name#if($foreach.hasNext),#end#end",
+			`[1,3000000000,123456789012345678901,1.5,1e400,0.1234567890123456789,12345678901234567890e-2,1.0000000000000000e99999999999]`,
+			"java.lang.Integer,java.lang.Long,java.math.BigInteger,java.lang.Double,java.lang.Double,java.math.BigDecimal,java.math.BigDecimal,java.lang.Double"},
+		{"decimals are exact", "$input.path('$[0]') $input.path('$[1]')", `[0.1234567890123456789,12345678901234567890e-2]`, "0.1234567890123456789 123456789012345678.90"},
+		{"a change is seen by later calls", "#set($o = $input.path('$'))#set($o.new = 'x')$o.list.add(3)|$input.json('$')|$input.path('$.new')|$input.path('$.list[-1]')",
+			`{"list":[1,2]}`, `true|{"list":[1,2,3],"new":"x"}|x|3`},
+		{"a change through a part is seen by the whole", "#foreach($e in $input.path('$.l[*]'))#set($e.n = $foreach.index)#end$input.json('$')", `{"l":[{"a":1},{}]}`, `{"l":[{"a":1,"n":0},{"n":1}]}`},
+		{"the whole first, the part then", "#set($o = $input.path('$'))#set($o.l[0].a = true)$input.json('$..a') $input.path('$.l[?(@.a)]').size()", `{"l":[{"a":1}]}`, `[true] 1`},
+		{"parts are the same objects", "#set($a = $input.path('$.o'))#set($b = $input.path('$..o'))#set($b[0].x = 1)$a.x $input.path('$.o').x", `{"o":{}}`, "1 1"},
+		{"every kind can be put", "#set($o = $input.path('$'))#set($o.a = {'m': [1, 2.5, true]})#set($s = 'xy')#set($o.c = $s.charAt(0))$o.put(7, $o.none)#set($d = $o.remove('d'))$input.json('$') $input.path('$.a.m[1]') $input.json('$.7') $input.json('$.d')",
+			`{"d":1}`, `{"a":{"m":[1,2.5,true]},"c":"x","7":""} 2.5 "" ""`},
+		{"null elements", "#set($l = $input.path('$.l'))$l.size() $input.json('$.l') $input.json('$.l[0]')", `{"l":[null]}`, `1 [null] ""`},
+		{"out of bounds after a change", "#set($o = $input.path('$'))$o.l.clear() [$input.path('$.l[0]')][$input.path('$.l[*]')]", `{"l":[1]}`, "[][[]]"},
+		{"what is no JSON is one string", "$input.path('$').split('&')[1] $input.json('$') $input.json('$.a')", "a=1&b=2\n", `b=2 "a=1&b=2" ""`},
+		{"parseJson of nonsense is nothing", "[$util.parseJson('{')][$util.parseJson('')][$util.parseJson($none)]", "", "[][][]"},
+		{"half characters", "#set($s = '😀é')$util.escapeJavaScript($s.substring(0,1)) $util.urlEncode($s.substring(1)) $util.base64Encode($s.substring(0,1))", "", `\uD83D %3F%C3%A9 Pw==`},
+		{"escapes", `$util.escapeJavaScript("a/b'c""d\e") $util.escapeJavaScript($input.path('$'))`, `"\u0001\n\u007f\u00e9\ud83d\ude00"`, `a\/b\'c\"d\\e \u0001\n` + "\x7f" + `\u00E9\uD83D\uDE00`},
+		{"decoded bytes are text", "$util.urlDecode('%ff+%c3%A9') $util.base64Decode('/w==') $util.base64Decode('YQ')", "", "\uFFFD é \uFFFD a"},
+		{"what only #evaluate names", "#set($d = '$')#evaluate(\"${d}input.body\")", "x", "x"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			out, err := compiled(t, tt.template).Render(about(t, params, context, `{"b":"2","a":"1"}`), tt.body, &State{})
+			if err != nil || string(out) != tt.want {
+				t.Errorf("got  %q %v\nwant %q", out, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestRender_fails(t *testing.T) {
+	for _, tt := range []struct{ name, template, body, want string }{
+		{"a method", "\n  $input.path('$.s').substring(9)", `{"s":"x"}`, "line 2, column 22: "},
+		{"a path that is none", "$input.path('$[')", "", "line 1, column 8: invalid path"},
+		{"a path of json that is none", "$input.json('$[')", "", "line 1, column 8: invalid path"},
+		{"a value is not told", "#set($i = 0)$i.parseInt($input.path('$'))", `"secret"`, "line 1, column 16: NumberFormatException"},
+		{"base64", "$util.base64Decode('?')", "", "line 1, column 7: IllegalArgumentException: not in valid Base64 encoding"},
+		{"base64 in lines", "$util.base64Decode(\"YQ\n==\")", "", "line 1, column 7: IllegalArgumentException: not in valid Base64 encoding"},
+		{"escapes of a URL", "$util.urlDecode('%4')", "", "line 1, column 7: IllegalArgumentException: URLDecoder"},
+		{"escapes of a URL that are none", "$util.urlDecode('%zz')", "", "line 1, column 7: IllegalArgumentException: URLDecoder"},
+		{"an override written twice", "#set($h = $context.requestOverride.header)#set($h.a = 1)$h.put('a', 2)", "", "requestOverride.header.a is written twice"},
+		{"a status written twice", "#set($context.responseOverride.status = 200)#set($context.responseOverride.status = 201)", "", "responseOverride.status is written twice"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out, err := compiled(t, tt.template).Render(about(t, "", "", ""), tt.body, &State{})
+			var e *Error
+			if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") || out != nil {
+				t.Errorf("%q %v, want %s…", out, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestCompile_refuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"{\n \"a\": #if($x)": "line 2, column 14: ", "cost 5$": "line 1, column 8: ", "$x.y(1+1)": "line 1, column 7: ",
+		strings.Repeat("x", 300*1024+1): "line 1, column 307201: ",
+	} {
+		_, err := CompileTemplates(map[string]string{"application/json": text})
+		if err == nil || !strings.HasPrefix(err.Error(), "template for application/json: "+want) {
+			t.Errorf("%.20q: %v, want %s…", text, err, want)
+		}
+	}
+	if err := errors.New("not of the language"); failure(err) != err {
+		t.Error("an error of another kind is changed")
+	}
+}
+
+// untouched fails the test when it is asked for anything.
+type untouched struct{ *request }
+
+func (untouched) Context(string) string { panic("$context was not named") }
+
+func (untouched) StageVariables() map[string]string { panic("$stageVariables was not named") }
+
+// A template asks for what it names, and does not parse a body that it does not look into.
+func TestRender_isLazy(t *testing.T) {
+	x := compiled(t, "#if($input.params('a') == '1')$input.body#else$util.urlEncode('b c')#end")
+	out, err := x.Render(untouched{about(t, "", "", "")}, "{", &State{})
+	if err != nil || string(out) != "b+c" {
+		t.Errorf("%q %v", out, err)
+	}
+	d := document{text: `{"a":1}`}
+	for range 2 {
+		if v, err := d.find(&x.paths, "$.a"); err != nil || v.Text() != "1" {
+			t.Error(v, err)
+		}
+		d.text = "parsed already"
+	}
+}
+
+// A template keeps a bounded number of paths, and no memory of a request.
+func TestRender_pathsThatATemplateMakesUp(t *testing.T) {
+	x := compiled(t, "#foreach($i in [0..200])$!input.path(\"$[$i]\")#end")
+	list := "[" + strings.Repeat("1,", 200) + "1]"
+	var wg sync.WaitGroup
+	for range 4 {
+		in := about(t, "", "", "")
+		wg.Go(func() {
+			if out, err := x.Render(in, list, &State{}); err != nil || len(out) != 201 {
+				t.Errorf("%q %v", out, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(*x.paths.known.Load()); n == 0 || n > maxPaths {
+		t.Errorf("%d paths are kept", n)
+	}
+}
+
+func TestState(t *testing.T) {
+	s, in := &State{}, about(t, "", "", "")
+	if o := s.Request(); o.Header != nil || o.Path != nil || o.Query != nil || s.ResponseHeaders() != nil {
+		t.Error("overrides before any")
+	}
+	if _, ok := s.Status(); ok {
+		t.Error("a status before any")
+	}
+	request := compiled(t, `#set($context.requestOverride.header.X-A = "a")#set($context.requestOverride.header["X-B"] = ["1", 2])
+		#set($n = $context.requestOverride.querystring.put("q", 5))#set($context.requestOverride.path.id = "7")
+		#set($context.responseOverride.header.X-Early = "")#set($context.responseOverride.custom = "kept")#set($n = $context.requestOverride.header.put("none", $null.x))`)
+	if _, err := request.Render(in, "", s); err != nil {
+		t.Fatal(err)
+	}
+	o := s.Request()
+	if got, want := fmt.Sprint(o.Header, o.Query, o.Path, s.ResponseHeaders()), "[{X-A [a]} {X-B [1 2]} {none []}] [{q [5]}] [{id [7]}] [{X-Early []}]"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if o.Header[1].Joined() != "1,2" {
+		t.Error(o.Header[1].Joined())
+	}
+	// The response template sees them, and may write what the request template wrote.
+	response := compiled(t, `$context.responseOverride.custom $context.requestOverride.header.X-A#set($context.responseOverride.header.X-Early = "late")#set($context.responseOverride.status = 404)`)
+	out, err := response.Render(in, "", s)
+	if err != nil || string(out) != "kept a" {
+		t.Errorf("%q %v", out, err)
+	}
+	if status, ok := s.Status(); status != 404 || !ok {
+		t.Error(status, ok)
+	}
+	if h := s.ResponseHeaders(); len(h) != 1 || !slices.Equal(h[0].Values, []string{"late"}) {
+		t.Error(h)
+	}
+	// What is no map or no value overrides nothing.
+	if _, err := compiled(t, `#set($context.responseOverride.header = "none")#set($context.requestOverride.header = {"a": "b"})$context.requestOverride.header.put("n", $context.identity.user)`).Render(in, "", s); err != nil {
+		t.Fatal(err)
+	}
+	if h := s.ResponseHeaders(); h != nil || len(s.Request().Header) == 0 {
+		t.Error(h, s.Request())
+	}
+	if _, err := compiled(t, `#set($x = $context.responseOverride.header)`).Render(in, "", s); err != nil {
+		t.Error(err)
+	}
+	for status, want := range map[string]bool{"100": true, "599": true, "'404'": true, "99": false, "600": false, "'x'": false, "4.5": false, "[]": false} {
+		s := &State{}
+		if _, err := compiled(t, "#set($context.responseOverride.status = "+status+")").Render(in, "", s); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := s.Status(); ok != want {
+			t.Errorf("%s is a status: %v", status, ok)
+		}
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	in := about(b, `{"path":{"id":"7"}}`, `{"requestId":"r"}`, "")
+	for name, text := range map[string]string{
+		"literal": `{"statusCode": 200}`, "passthrough": "$input.json('$')", "path": `{"id": "$input.params('id')", "name": $input.json('$.name')}`,
+		"context": `{"request": "$context.requestId"}`, "loop": "[#foreach($i in $input.path('$.items'))$i.n#if($foreach.hasNext),#end#end]",
+	} {
+		b.Run(name, func(b *testing.B) {
+			x := compiled(b, text)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := x.Render(in, `{"name":"Rex","items":[{"n":1},{"n":2}]}`, &State{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
