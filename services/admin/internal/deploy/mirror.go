@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -167,19 +168,15 @@ func (m *mirror) load(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("read published state: %w", err)
 	}
 	revision := keys.Header.Revision
-	records := map[string]record{}
+	var published []string
 	for _, kv := range keys.Kvs {
-		p, ok := draft.ParseKey(string(kv.Key))
-		if !ok || !isPublished(p) {
-			continue
+		if p, ok := draft.ParseKey(string(kv.Key)); ok && isPublished(p) {
+			published = append(published, string(kv.Key))
 		}
-		res, err := m.client.Get(ctx, string(kv.Key), clientv3.WithRev(revision))
-		if err != nil {
-			return 0, fmt.Errorf("read published state: %w", err)
-		}
-		if len(res.Kvs) == 1 {
-			records[string(kv.Key)] = record{res.Kvs[0].Value, res.Kvs[0].ModRevision}
-		}
+	}
+	records, err := m.read(ctx, published, revision)
+	if err != nil {
+		return 0, fmt.Errorf("read published state: %w", err)
 	}
 	epoch, err := m.identify(ctx, revision)
 	if err != nil {
@@ -201,6 +198,30 @@ func (m *mirror) load(ctx context.Context) (int64, error) {
 type record struct {
 	value    []byte
 	revision int64
+}
+
+// readAtOnce is how many records one question to etcd asks for; a transaction holds 128 at most.
+const readAtOnce = 100
+
+// read reads the records of keys as they were at a revision.
+func (m *mirror) read(ctx context.Context, keys []string, revision int64) (map[string]record, error) {
+	records := make(map[string]record, len(keys))
+	for chunk := range slices.Chunk(keys, readAtOnce) {
+		ops := make([]clientv3.Op, len(chunk))
+		for i, key := range chunk {
+			ops[i] = clientv3.OpGet(key, clientv3.WithRev(revision))
+		}
+		res, err := m.client.Txn(ctx).Then(ops...).Commit()
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range res.Responses {
+			for _, kv := range r.GetResponseRange().Kvs {
+				records[string(kv.Key)] = record{kv.Value, kv.ModRevision}
+			}
+		}
+	}
+	return records, nil
 }
 
 func isPublished(p draft.Parsed) bool {
