@@ -2,9 +2,8 @@ package schema
 
 import (
 	"regexp"
-	"time"
 
-	"github.com/dlclark/regexp2"
+	"github.com/limen-gateway/limen/core/regex"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -14,21 +13,26 @@ func compilePattern(source string) (jsonschema.Regexp, error) {
 	if re, err := regexp.Compile(source); err == nil {
 		return re, nil
 	}
-	re, err := regexp2.Compile(source, regexp2.ECMAScript)
+	re, err := regex.CompileECMA(source)
 	if err != nil {
 		return nil, err
 	}
-	re.MatchTimeout = patience
-	return backtracking{re}, nil
+	return backtracking{re, source}, nil
 }
 
-// patience is how long a backtracking match may take. The engine counts no steps, so it has to be a time.
-const patience = 100 * time.Millisecond
+// maxPatternSteps is how many steps one match may take.
+const maxPatternSteps = 1 << 20
 
 // backtracking is a pattern of the backtracking engine. A match that takes too long counts as none: the body is refused.
-type backtracking struct{ *regexp2.Regexp }
+type backtracking struct {
+	re     *regex.Regex
+	source string
+}
 
 func (b backtracking) MatchString(s string) bool {
-	ok, err := b.Regexp.MatchString(s)
+	steps := int64(maxPatternSteps)
+	ok, err := b.re.Matcher(s, &steps).Find(0)
 	return ok && err == nil
 }
+
+func (b backtracking) String() string { return b.source }

@@ -20,7 +20,7 @@ const (
 )
 
 // accidental are outputs that depend on the Java machine: addresses, streams.
-var accidental = regexp.MustCompile(`@[0-9a-f]{4,8}|java\.util\.stream|template:t line|(arr|blk|values\(\)|foreach|e)[}]?\.hashCode`)
+var accidental = regexp.MustCompile(`@[0-9a-f]{4,8}|java\.util\.stream|template:t line|(arr|blk|values\(\)|foreach|e|class)[}]?\.hashCode`)
 
 func number(name string, byDefault int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {

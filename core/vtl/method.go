@@ -20,6 +20,7 @@ const (
 	onSet    // keySet(), entrySet()
 	onValues // values()
 	onObject
+	onClass
 	receivers
 )
 
@@ -54,6 +55,9 @@ func receiverOf(v Value) receiver {
 			return onValues
 		}
 		return onSet
+	}
+	if _, ok := v.any().(class); ok {
+		return onClass
 	}
 	return onObject
 }
@@ -104,7 +108,7 @@ func buildMethodTable() map[string]*methodSet {
 	add(viewMethods, onSet, onValues)
 	add(mapMethods, onMap)
 	add(objectMethods, onString, onInteger, onLong, onDouble, onBoolean, onCharacter, onBigInteger, onBigDecimal,
-		onList, onArray, onMap, onSet, onValues, onObject)
+		onList, onArray, onMap, onSet, onValues, onObject, onClass)
 	return table
 }
 
@@ -209,7 +213,7 @@ func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value
 		return Value{}, r.exhausted()
 	}
 	to := receiverOf(v)
-	if to == onObject {
+	if to >= onObject {
 		found, ok, err := v.Object().Call(name, args)
 		if ok || err != nil {
 			return found, err
@@ -221,10 +225,10 @@ func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value
 	if l, ok := v.any().(*loop); ok { // $foreach is a map, too
 		v, to = MapValue(l.store()), onMap
 	}
-	if c, ok := v.any().(class); ok {
+	m, err := methods.choose(to, args)
+	if c, ok := v.any().(class); ok && m == nil && err == nil {
 		return r.static(c, methods, args)
 	}
-	m, err := methods.choose(to, args)
 	if m == nil {
 		return Value{}, err
 	}

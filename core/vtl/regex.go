@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/limen-gateway/limen/core/vtl/regex"
+	"github.com/limen-gateway/limen/core/regex"
 )
 
 // maxPatterns is how many patterns a program keeps compiled.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/limen-gateway/limen/core/vtl/regex"
+	"github.com/limen-gateway/limen/core/regex"
 )
 
 // Variable is one of the variables a template starts with.

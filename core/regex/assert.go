@@ -21,7 +21,7 @@ func (m *Matcher) assert(i *instruction, pos int) bool {
 		r, n := m.decode(pos)
 		return m.startsTerminator(pos, i.unix) && (pos+n == end || r == '\r' && m.text[pos:] == "\r\n")
 	}
-	return m.boundary(pos, i.unicode) == (i.kind == wordBoundary)
+	return m.boundary(pos, i) == (i.kind == wordBoundary)
 }
 
 // endsLine: a line end stands before the position, and the position is not inside it.
@@ -42,10 +42,13 @@ func (m *Matcher) startsTerminator(pos int, unix bool) bool {
 	return isTerminator(r) && !(r == '\n' && pos > 0 && m.text[pos-1] == '\r')
 }
 
-// boundary: what is a word here is not ASCII, unlike \\w (Java before 19).
-func (m *Matcher) boundary(pos int, unicodeClass bool) bool {
+// boundary: what is a word here is not ASCII in Java (before 19), unlike \\w.
+func (m *Matcher) boundary(pos int, i *instruction) bool {
 	test := isLetterOrDigit
-	if unicodeClass {
+	switch {
+	case i.ascii:
+		test = isWord
+	case i.unicode:
 		test = isUnicodeWord
 	}
 	before, after := false, false

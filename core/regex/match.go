@@ -391,7 +391,7 @@ func (m *Matcher) look(i *instruction, pos int) bool {
 
 func (m *Matcher) reference(i *instruction, pos int) (int, bool) {
 	if 2*i.x+1 >= len(m.regs) || m.regs[2*i.x] < 0 || m.regs[2*i.x+1] < 0 {
-		return pos, false
+		return pos, i.optional
 	}
 	want := m.text[m.regs[2*i.x]:m.regs[2*i.x+1]]
 	*m.steps -= int64(len(want) >> 3)

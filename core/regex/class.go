@@ -115,6 +115,10 @@ func isUnicodeWord(r rune) bool {
 
 func isSpace(r rune) bool { return r == ' ' || r >= '\t' && r <= '\r' }
 
+func isECMASpace(r rune) bool {
+	return isSpace(r) || r == 0xA0 || r == 0xFEFF || r == 0x2028 || r == 0x2029 || unicode.Is(unicode.Zs, r)
+}
+
 func isHorizontal(r rune) bool {
 	switch r {
 	case ' ', '\t', 0xA0, 0x1680, 0x180E, 0x202F, 0x205F, 0x3000:
@@ -148,7 +152,10 @@ func predefined(letter rune, f flags) *set {
 		}
 	case 's':
 		test = isSpace
-		if f.unicodeClass {
+		switch {
+		case f.ecma:
+			test = isECMASpace
+		case f.unicodeClass:
 			test = unicode.IsSpace
 		}
 	case 'h':
@@ -168,6 +175,10 @@ func dot(f flags) *set {
 	case f.dotAll:
 	case f.unixLines:
 		s.add('\n', '\n')
+	case f.ecma:
+		s.add('\n', '\n')
+		s.add('\r', '\r')
+		s.add(0x2028, 0x2029)
 	default:
 		s.tests = append(s.tests, isTerminator)
 	}

@@ -28,6 +28,7 @@ type (
 		kind    assertKind
 		unix    bool
 		unicode bool
+		ascii   bool // of word boundaries
 	}
 	look struct {
 		body           node
@@ -37,6 +38,7 @@ type (
 	reference struct {
 		index         int
 		fold, unicode bool
+		optional      bool // a group that took no part matches the empty text, instead of nothing
 	}
 )
 
@@ -64,7 +66,7 @@ const (
 
 // flags of a pattern, as in (?imsx).
 type flags struct {
-	fold, multiline, dotAll, unicodeCase, comments, unixLines, unicodeClass bool
+	fold, multiline, dotAll, unicodeCase, comments, unixLines, unicodeClass, ecma bool
 }
 
 // The bounds that keep a pattern small.

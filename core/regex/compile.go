@@ -26,7 +26,8 @@ type instruction struct {
 	kind           assertKind
 	behind, negate bool
 	fold, unicode  bool
-	unix           bool
+	unix, ascii    bool
+	optional       bool
 	r              rune
 	x, y           int
 	min, max       int
@@ -63,14 +64,14 @@ func (c *compiler) node(n node) {
 	case repeat:
 		c.repeat(x)
 	case assertion:
-		c.emit(instruction{op: opAssert, kind: x.kind, unix: x.unix, unicode: x.unicode})
+		c.emit(instruction{op: opAssert, kind: x.kind, unix: x.unix, unicode: x.unicode, ascii: x.ascii})
 	case look:
 		low, high := width(x.body)
 		c.body(instruction{op: opLook, behind: x.behind, negate: x.negate, min: low, max: high}, x.body)
 	case atomic:
 		c.body(instruction{op: opAtomic}, x.body)
 	case reference:
-		c.emit(instruction{op: opReference, x: x.index, fold: x.fold, unicode: x.unicode})
+		c.emit(instruction{op: opReference, x: x.index, fold: x.fold, unicode: x.unicode, optional: x.optional})
 	}
 }
 

@@ -5,17 +5,39 @@ import (
 	"strings"
 )
 
+// isClass: the letters of predefined classes; \h and \v are Java's.
+func (p *parser) isClass(r rune) bool {
+	return strings.ContainsRune("dDwWsS", r) || !p.flags.ecma && strings.ContainsRune("hHvV", r)
+}
+
 // escape is what follows a backslash outside of a class.
 func (p *parser) escape() node {
 	r := p.take()
-	if s := predefined(r, p.flags); s != nil && strings.ContainsRune("dDwWsShHvV", r) {
-		return class{s}
+	if p.isClass(r) {
+		return class{predefined(r, p.flags)}
 	}
 	switch r {
 	case 'b':
-		return assertion{kind: wordBoundary, unicode: p.flags.unicodeClass}
+		return assertion{kind: wordBoundary, unicode: p.flags.unicodeClass, ascii: p.flags.ecma}
 	case 'B':
-		return assertion{kind: notWordBoundary, unicode: p.flags.unicodeClass}
+		return assertion{kind: notWordBoundary, unicode: p.flags.unicodeClass, ascii: p.flags.ecma}
+	case 'p', 'P':
+		return class{p.property(r == 'P').freeze()}
+	case 'k':
+		return p.namedReference()
+	}
+	if r >= '1' && r <= '9' {
+		return p.backReference(int(r - '0'))
+	}
+	if p.flags.ecma {
+		return p.char(p.escapedChar(r))
+	}
+	return p.javaEscape(r)
+}
+
+// javaEscape is one that only Java knows, or a character.
+func (p *parser) javaEscape(r rune) node {
+	switch r {
 	case 'A':
 		return assertion{kind: beginInput}
 	case 'Z':
@@ -27,13 +49,6 @@ func (p *parser) escape() node {
 	case 'R':
 		line := (&set{tests: []func(rune) bool{isVertical}}).freeze()
 		return choice{[]node{sequence{[]node{char{r: '\r'}, char{r: '\n'}}}, class{line}}}
-	case 'p', 'P':
-		return class{p.property(r == 'P').freeze()}
-	case 'k':
-		return p.namedReference()
-	}
-	if r >= '1' && r <= '9' {
-		return p.backReference(int(r - '0'))
 	}
 	return p.char(p.escapedChar(r))
 }
@@ -47,7 +62,7 @@ func (p *parser) namedReference() node {
 	if !ok {
 		p.fail("named capturing group <" + name + "> does not exist")
 	}
-	return reference{index, p.flags.fold, p.flags.unicodeCase}
+	return reference{index, p.flags.fold, p.flags.unicodeCase, p.flags.ecma}
 }
 
 // backReference takes as many digits as name a group that has been opened.
@@ -60,7 +75,7 @@ func (p *parser) backReference(n int) node {
 		n = longer
 		p.pos++
 	}
-	return reference{n, p.flags.fold, p.flags.unicodeCase}
+	return reference{n, p.flags.fold, p.flags.unicodeCase, p.flags.ecma}
 }
 
 // escapedChar is the character that an escape stands for, in and out of classes.
@@ -74,13 +89,14 @@ func (p *parser) escapedChar(r rune) rune {
 		return '\r'
 	case 'f':
 		return '\f'
-	case 'a':
-		return 7
-	case 'e':
-		return 27
+	case 'v':
+		return '\v' // only ECMA's; Java's is a class
 	case 'c':
 		return p.take() ^ 64
 	case '0':
+		if p.flags.ecma {
+			return 0
+		}
 		return p.octal()
 	case 'x':
 		if p.accept("{") {
@@ -90,7 +106,13 @@ func (p *parser) escapedChar(r rune) rune {
 	case 'u':
 		return p.unicodeEscape()
 	}
-	if isLetter(r) {
+	switch {
+	case p.flags.ecma:
+	case r == 'a':
+		return 7
+	case r == 'e':
+		return 27
+	case isLetter(r):
 		p.fail("Illegal/unsupported escape sequence")
 	}
 	return r
@@ -170,6 +192,12 @@ func (p *parser) class() *set {
 		switch {
 		case p.peek() == -1:
 			p.fail("Unclosed character class")
+		case p.flags.ecma && p.peek() != ']':
+			p.member(part)
+		case p.flags.ecma: // an empty one is allowed
+			p.pos++
+			part.negate = whole.negate
+			return part
 		case p.accept("&&"):
 			if len(parts)+len(part.ranges)+len(part.items)+len(part.tests) == 0 && (p.peek() == ']' || p.peek() == '&') {
 				p.fail("Bad class syntax")
@@ -212,7 +240,7 @@ func (p *parser) member(to *set) {
 		return
 	}
 	rest := p.text[p.pos:]
-	if len(rest) < 2 || rest[0] != '-' || rest[1] == ']' || rest[1] == '[' {
+	if len(rest) < 2 || rest[0] != '-' || rest[1] == ']' || rest[1] == '[' && !p.flags.ecma {
 		to.addChar(low, p.flags.fold, p.flags.unicodeCase)
 		return
 	}
@@ -231,13 +259,16 @@ func (p *parser) classChar(to *set) (rune, bool) {
 		return r, true
 	}
 	r = p.take()
-	if strings.ContainsRune("dDwWsShHvV", r) {
+	if p.isClass(r) {
 		to.items = append(to.items, predefined(r, p.flags))
 		return 0, false
 	}
 	if r == 'p' || r == 'P' {
 		to.items = append(to.items, p.property(r == 'P').freeze())
 		return 0, false
+	}
+	if r == 'b' && p.flags.ecma {
+		return '\b', true
 	}
 	return p.escapedChar(r), true
 }

@@ -155,3 +155,30 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// TestECMA: where the dialect of JSON Schema differs from Java's. A pattern without "want" does not compile.
+func TestECMA(t *testing.T) {
+	file, err := os.ReadFile(filepath.Join("testdata", "ecma.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(file)) {
+		var c struct {
+			Name, Pattern, Text string
+			Want                *string
+		}
+		if err = json.Unmarshal([]byte(line), &c); err != nil {
+			t.Fatal(err)
+		}
+		re, err := CompileECMA(c.Pattern)
+		if err != nil {
+			if c.Want != nil {
+				t.Errorf("%s: %v", c.Name, err)
+			}
+			continue
+		}
+		if got, err := find(re, c.Text, 1_000_000); c.Want == nil || err != nil || got != *c.Want {
+			t.Errorf("%s: got %q, %v", c.Name, got, err)
+		}
+	}
+}

@@ -1,7 +1,7 @@
-// Package regex is java.util.regex as the string methods of mapping templates need it: a backtracking matcher with Java's
-// syntax and Java's choices (spec/vtl.md 7), that counts its steps. The count is why it exists: a pattern comes from the
-// template and the text from a client, and neither Go's engine (no lookaround, no backreferences) nor a matcher with a
-// clock (the domain has none) can serve them.
+// Package regex is java.util.regex as mapping templates and JSONPath need it: a backtracking matcher with Java's syntax and
+// Java's choices (spec/vtl.md 7), that counts its steps. The count is why it exists: a pattern comes from the template and
+// the text from a client, and neither Go's engine (no lookaround, no backreferences) nor a matcher with a clock (the domain
+// has none) can serve them. CompileECMA reads the dialect of JSON Schema instead.
 //
 // It works on UTF-8 and code points; halves of characters may stand in the text (see Empty). Not here: canonical equivalence, \X, \N{…}.
 package regex
@@ -37,9 +37,16 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s near index %d of the regular expression %q", e.Message, e.Offset, e.Pattern)
 }
 
-// Compile compiles a pattern of Java's dialect.
-func Compile(pattern string) (*Regex, error) {
-	p := &parser{text: pattern}
+// Compile compiles a pattern of Java's dialect. An error is a *SyntaxError.
+func Compile(pattern string) (*Regex, error) { return compile(&parser{text: pattern}) }
+
+// CompileECMA compiles a pattern of ECMA 262. What only Java knows, like possessive repetitions, is understood too where it
+// would be an error otherwise. An error is a *SyntaxError.
+func CompileECMA(pattern string) (*Regex, error) {
+	return compile(&parser{text: pattern, flags: flags{ecma: true}})
+}
+
+func compile(p *parser) (*Regex, error) {
 	tree, err := p.parse()
 	if err != nil {
 		return nil, err
@@ -48,7 +55,7 @@ func Compile(pattern string) (*Regex, error) {
 	c.node(tree)
 	c.emit(instruction{op: opMatch})
 	if len(c.code) > maxCode {
-		return nil, &SyntaxError{pattern, 0, "Too large a pattern"}
+		return nil, &SyntaxError{p.text, 0, "Too large a pattern"}
 	}
 	re := &Regex{code: c.code, groups: p.groups, counters: c.counters, names: p.names}
 	re.literal, re.isPlain = plain(tree)

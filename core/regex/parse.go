@@ -113,7 +113,7 @@ func (p *parser) sequence() node {
 			}
 			return sequence{items}
 		}
-		if p.accept(`\Q`) {
+		if !p.flags.ecma && p.accept(`\Q`) {
 			items = p.quoted(items)
 			continue
 		}
@@ -157,6 +157,9 @@ func (p *parser) repeated(item node) node {
 		p.pos++
 		high = 1
 	case '{':
+		if p.flags.ecma && !p.counts() {
+			return item
+		}
 		p.pos++
 		low, high = p.bounds()
 	default:
@@ -169,6 +172,13 @@ func (p *parser) repeated(item node) node {
 		how = possessive
 	}
 	return repeat{item, low, high, how}
+}
+
+// counts reports whether a brace begins {n}, {n,} or {n,m}; to ECMA any other is a character.
+func (p *parser) counts() bool {
+	inside, _, closed := strings.Cut(p.text[p.pos+1:], "}")
+	low, high, _ := strings.Cut(inside, ",")
+	return closed && low != "" && strings.Trim(low+high, "0123456789") == ""
 }
 
 // bounds is the inside of {n}, {n,} and {n,m}.
@@ -215,6 +225,9 @@ func (p *parser) atom() node {
 		if p.flags.multiline {
 			return assertion{kind: endLine, unix: p.flags.unixLines}
 		}
+		if p.flags.ecma {
+			return assertion{kind: endInput}
+		}
 		return assertion{kind: endOrBefore, unix: p.flags.unixLines}
 	case '[':
 		return class{p.class().freeze()}
@@ -226,6 +239,9 @@ func (p *parser) atom() node {
 		p.pos--
 		p.fail("Dangling meta character '" + string(r) + "'")
 	case '{':
+		if p.flags.ecma {
+			return p.char(r)
+		}
 		p.fail("Illegal repetition")
 	default:
 		return p.char(r)
@@ -277,7 +293,7 @@ func (p *parser) close(make func(node, int) node, index int) node {
 
 func (p *parser) behind(negate bool) node {
 	return p.close(func(body node, _ int) node {
-		if endless(body) {
+		if endless(body) && !p.flags.ecma {
 			p.fail("Look-behind group does not have an obvious maximum length")
 		}
 		return look{body, true, negate}
