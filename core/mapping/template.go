@@ -17,8 +17,9 @@ const (
 
 // Template is one compiled mapping template. It is immutable and safe for concurrent use.
 type Template struct {
-	// Key is what selects the template: a content type, or the key of a WebSocket API.
-	Key     string
+	// Key is what selects the template: a content type, or the key of a WebSocket API. Title is how explanations speak of it.
+	Key, Title string
+
 	literal []byte       // the output of a template that is text alone
 	program *vtl.Program // nil for such a one
 	paths   paths
@@ -26,7 +27,7 @@ type Template struct {
 
 // Compile compiles the template that key selects. An error is an *Error with the place (spec/vtl.md 2.6).
 func Compile(key, text string) (*Template, error) {
-	t := &Template{Key: key}
+	t := &Template{Key: key, Title: "the template for " + key}
 	if !strings.ContainsAny(text, "$#") && len(text) <= vtl.MaxTemplate {
 		t.literal = trim([]byte(text))
 		return t, nil

@@ -7,21 +7,40 @@ import (
 	"github.com/limen-gateway/limen/core/jsonpath"
 )
 
-// Selection is a compiled selection expression over the body of a message: static text and $request.body.path or
-// ${request.body.path} in any number (spec/websocket.md 6). It is immutable.
+// Selection is a compiled selection expression: static text and variables, $request.body.path or ${request.body.path}, in
+// any number (spec/websocket.md 6). It is immutable.
 type Selection struct{ pieces []selectionPiece }
 
+// selectionPiece is static text, a path into the message, or something of an integration's answer.
 type selectionPiece struct {
-	text string // static; used when path is nil
-	path *jsonpath.Program
+	text   string
+	path   *jsonpath.Program
+	answer func(Answer) string
+}
+
+// Answer is what a selection expression may read of an integration's answer.
+type Answer interface {
+	ResponseStatus() string
+	// ResponseHeader is the last value of a header, ResponseHeaderAll appends all of them to dst.
+	ResponseHeader(name string) string
+	ResponseHeaderAll(dst []string, name string) []string
+	ResponseBody() string
 }
 
 // DefaultKey is the route, model or template that is taken when no key fits.
 const DefaultKey = "$default"
 
-// CompileSelection reads a selection expression. Headers and context do not exist for a message, so that variables other
-// than the body are errors.
-func CompileSelection(text string) (Selection, error) {
+// CompileSelection reads a selection expression over a message. Headers and context do not exist for one, so that variables
+// other than the body are errors.
+func CompileSelection(text string) (Selection, error) { return compileSelection(text, messagePiece) }
+
+// CompileResponseSelection reads a selection expression over a message and the answer that an integration gave to it
+// (spec/websocket.md 6.2).
+func CompileResponseSelection(text string) (Selection, error) {
+	return compileSelection(text, answerPiece)
+}
+
+func compileSelection(text string, variable func(name string) (selectionPiece, error)) (Selection, error) {
 	var s Selection
 	static := strings.Builder{}
 	for i := 0; i < len(text); {
@@ -37,7 +56,7 @@ func CompileSelection(text string) (Selection, error) {
 			if err != nil {
 				return Selection{}, err
 			}
-			program, err := bodyPath(name)
+			piece, err := variable(name)
 			if err != nil {
 				return Selection{}, fmt.Errorf("selection expression %s: %w", text, err)
 			}
@@ -45,7 +64,7 @@ func CompileSelection(text string) (Selection, error) {
 				s.pieces = append(s.pieces, selectionPiece{text: static.String()})
 				static.Reset()
 			}
-			s.pieces = append(s.pieces, selectionPiece{path: program})
+			s.pieces = append(s.pieces, piece)
 			i = end
 		}
 	}
@@ -83,12 +102,52 @@ func isSelectionName(c byte) bool {
 	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '['
 }
 
-func bodyPath(name string) (*jsonpath.Program, error) {
-	rest, ok := strings.CutPrefix(name, "request.body")
-	if !ok || rest != "" && rest[0] != '.' && rest[0] != '[' {
-		return nil, fmt.Errorf("the variable %s is not in the body of a message", name)
+func messagePiece(name string) (selectionPiece, error) {
+	path, ok := bodyPath(name, "request.body")
+	if !ok {
+		return selectionPiece{}, fmt.Errorf("the variable %s is not in the body of a message", name)
 	}
-	return jsonpath.Compile("$" + rest)
+	program, err := jsonpath.Compile(path)
+	return selectionPiece{path: program}, err
+}
+
+// bodyPath is the path behind the name of a body.
+func bodyPath(name, body string) (string, bool) {
+	rest, ok := strings.CutPrefix(name, body)
+	return "$" + rest, ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+func answerPiece(name string) (selectionPiece, error) {
+	if name == "integration.response.statuscode" {
+		return selectionPiece{answer: Answer.ResponseStatus}, nil
+	}
+	if header, ok := strings.CutPrefix(name, "integration.response.header."); ok && header != "" {
+		return selectionPiece{answer: func(a Answer) string { return a.ResponseHeader(header) }}, nil
+	}
+	if header, ok := strings.CutPrefix(name, "integration.response.multivalueheader."); ok && header != "" {
+		return selectionPiece{answer: func(a Answer) string { return strings.Join(a.ResponseHeaderAll(nil, header), ",") }}, nil
+	}
+	path, ok := bodyPath(name, "integration.response.body")
+	if !ok {
+		return messagePiece(name)
+	}
+	program, err := jsonpath.Compile(path)
+	return selectionPiece{answer: func(a Answer) string {
+		document, ok := parseLenient(a.ResponseBody())
+		if !ok {
+			return ""
+		}
+		return string(appendFound(nil, program, document))
+	}}, err
+}
+
+// appendFound appends what a path finds. What is missing is empty text, not an error (spec/websocket.md, trap 28).
+func appendFound(dst []byte, p *jsonpath.Program, document jsonpath.Value) []byte {
+	v, err := p.Eval(document)
+	if err != nil {
+		return dst
+	}
+	return appendSelected(dst, v)
 }
 
 // Reads reports whether the expression looks into the message at all.
@@ -103,7 +162,10 @@ func (s Selection) Reads() bool {
 
 // Key is the expression's value for a message; it is not evaluated again, whatever it reads like. ok is false when the
 // expression looks into a message that is no JSON object or list: then only the default fits.
-func (s Selection) Key(message string) (key string, ok bool) {
+func (s Selection) Key(message string) (key string, ok bool) { return s.ResponseKey(message, nil) }
+
+// ResponseKey is Key for an expression over a message and an answer.
+func (s Selection) ResponseKey(message string, a Answer) (key string, ok bool) {
 	var document jsonpath.Value
 	if s.Reads() {
 		if document, ok = parseLenient(message); !ok {
@@ -112,13 +174,13 @@ func (s Selection) Key(message string) (key string, ok bool) {
 	}
 	var out []byte
 	for _, p := range s.pieces {
-		if p.path == nil {
+		switch {
+		case p.answer != nil:
+			out = append(out, p.answer(a)...)
+		case p.path != nil:
+			out = appendFound(out, p.path, document)
+		default:
 			out = append(out, p.text...)
-			continue
-		}
-		// What is missing is empty text, not an error (spec/websocket.md, trap 28).
-		if v, err := p.path.Eval(document); err == nil {
-			out = appendSelected(out, v)
 		}
 	}
 	return string(out), true

@@ -45,6 +45,48 @@ func TestSelection(t *testing.T) {
 	}
 }
 
+// answered is an integration's answer.
+type answered struct{}
+
+func (answered) ResponseStatus() string            { return "404" }
+func (answered) ResponseHeader(name string) string { return "h-" + name }
+func (answered) ResponseHeaderAll(d []string, name string) []string {
+	return append(d, name+"1", name+"2")
+}
+func (answered) ResponseBody() string { return `{"a":[1]}` }
+
+func TestResponseSelection(t *testing.T) {
+	for expression, want := range map[string]string{
+		"${integration.response.statuscode}-${request.body.op}": "404-enter", "$integration.response.statuscode": "404",
+		"${integration.response.header.X-Kind}": "h-X-Kind", "${integration.response.multivalueheader.X}": "X1,X2",
+		"$integration.response.body.a": "[1]", "$integration.response.body": "{a=[1]}", "x${integration.response.body.none}": "x", "static": "static",
+	} {
+		s, err := CompileResponseSelection(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := s.ResponseKey(`{"op":"enter"}`, answered{}); got != want || !ok {
+			t.Errorf("%s: %q %v, want %q", expression, got, ok, want)
+		}
+	}
+	for _, expression := range []string{"$integration.response.header.", "$integration.response.x", "$integration.response.body['", "$context.stage"} {
+		if _, err := CompileResponseSelection(expression); err == nil {
+			t.Errorf("%s compiles", expression)
+		}
+	}
+	s, err := CompileResponseSelection("x$integration.response.body.a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := s.ResponseKey("", plain{}); got != "x" {
+		t.Errorf("of a body that is no JSON: %q", got)
+	}
+}
+
+type plain struct{ answered }
+
+func (plain) ResponseBody() string { return "text" }
+
 func TestSelectionRefuses(t *testing.T) {
 	for _, expression := range []string{"$request.header.x", "$context.routeKey", "${request.body.a", "$request.body['a", "$", "${}", "$request.bodyx"} {
 		if _, err := CompileSelection(expression); err == nil {

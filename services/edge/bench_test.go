@@ -116,6 +116,29 @@ func BenchmarkMock(b *testing.B) {
 	drive(b, w.addr, benchRequest)
 }
 
+// BenchmarkHTTP is an HTTP integration without templates, with one that passes the body through, and with one for each way.
+func BenchmarkHTTP(b *testing.B) {
+	const post = "POST /prod/pets/1 HTTP/1.1\r\nHost: " + apiHost + "\r\nAccept: */*\r\nContent-Length: 24\r\n\r\n{\"name\":\"Rex\",\"n\":[1,2]}"
+	for _, bm := range []struct {
+		name              string
+		request, response map[string]string
+	}{
+		{"none", nil, nil},
+		{"literal", asJSON(`{"fixed": true}`), nil},
+		{"body", asJSON("$input.body"), nil},
+		{"passthrough", asJSON("$input.json('$')"), nil},
+		{"both", asJSON(`{"id":"$input.params('id')","name":$input.json('$.name')}`), asJSON(`{"request":"$context.requestId"}`)},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			addr := backend(b)
+			w := start(b, Deps{Log: slog.New(slog.DiscardHandler), AccessLog: io.Discard})
+			publish(w.edge, 1, nil, map[string]*snapshotv1.Deployment{"prod": deployment(nil, method{"/pets/{id}", "POST",
+				withResponses(httpTo("http://"+addr+"/pets", bm.request, nil), response("200", "", nil, bm.response))})})
+			drive(b, w.addr, post)
+		})
+	}
+}
+
 // BenchmarkReverseProxy is the standard library's proxy in front of the same backend, to compare with.
 func BenchmarkReverseProxy(b *testing.B) {
 	target, _ := url.Parse("http://" + backend(b))

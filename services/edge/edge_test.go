@@ -308,8 +308,15 @@ func (w *world) get(path string) answer {
 	return w.send("GET " + path + " HTTP/1.1\r\nHost: " + apiHost + "\r\n\r\n")
 }
 
-// explain is the first line of the explanation of an answer, asked for by both ids.
+// explain is the first line of the explanation of an answer.
 func (w *world) explain(a answer) string {
+	w.t.Helper()
+	first, _, _ := strings.Cut(w.explainAll(a), "\n")
+	return first
+}
+
+// explainAll is the explanation of an answer, asked for by both ids.
+func (w *world) explainAll(a answer) string {
 	w.t.Helper()
 	var texts []string
 	for _, name := range []string{"x-amzn-RequestId", "x-amz-apigw-id"} {
@@ -324,8 +331,7 @@ func (w *world) explain(a answer) string {
 		w.t.Errorf("the ids explain different things: %q", texts)
 		return ""
 	}
-	first, _, _ := strings.Cut(texts[0], "\n")
-	return first
+	return texts[0]
 }
 
 func unusedAddress(t testing.TB) string {

@@ -259,6 +259,16 @@ func TestWithoutANodeThereIsNoConnection(t *testing.T) {
 	}
 }
 
+// socketSession is what a handshake has left.
+func socketSession(t *testing.T) []byte {
+	session, err := proto.Marshal(&edgev1.Session{ConnectedAtUnixMilli: 1740997200123, DomainName: "my.domain", SourceIp: "192.0.2.1",
+		Authorizer: &edgev1.SessionAuthorizer{PrincipalId: "me", IntegrationLatencyMillis: 3, Context: []*edgev1.Header{{Name: "n", Value: "7"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session
+}
+
 func TestMessages(t *testing.T) {
 	w, _, events := startSocket(t, Deps{},
 		wsRoute("one", false, wsLambda("body")), wsRoute("two", true, wsLambda("body")), wsRoute("fails", false, wsLambda("fails")),
@@ -273,8 +283,7 @@ func TestMessages(t *testing.T) {
 			d.ApiModels = append(d.ApiModels, &apigatewayv2v1.Model{Name: proto.String("A"), Schema: proto.String(`{"type":"object","required":["n"]}`)})
 		},
 		wsRoute("$connect", false, nil), wsRoute("$disconnect", false, wsLambda("body")))
-	session, _ := proto.Marshal(&edgev1.Session{ConnectedAtUnixMilli: 1740997200123, DomainName: "my.domain", SourceIp: "192.0.2.1",
-		Authorizer: &edgev1.SessionAuthorizer{PrincipalId: "me", IntegrationLatencyMillis: 3, Context: []*edgev1.Header{{Name: "n", Value: "7"}}}})
+	session := socketSession(t)
 	send := func(text string) *edgev1.InvokeResponse {
 		res, err := w.edge.Invoke(t.Context(), &edgev1.InvokeRequest{ConnectionId: connectionID, ApiId: apiID, Stage: "prod", Session: session,
 			Event: &edgev1.InvokeRequest_Message{Message: &edgev1.Message{Text: text}}})

@@ -202,6 +202,14 @@ func (v Values) ResponseHeaderAll(dst []string, name string) []string {
 	return dst
 }
 
+// ResponseStatus is the status of the integration's answer; empty when it has none.
+func (v Values) ResponseStatus() string {
+	if v.X.Backend.Status == 0 {
+		return ""
+	}
+	return strconv.Itoa(v.X.Backend.Status)
+}
+
 // ResponseBody is the body of the integration's answer.
 func (v Values) ResponseBody() string { return View(v.X.Backend.Body) }
 

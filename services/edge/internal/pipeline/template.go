@@ -30,7 +30,7 @@ func transform(x *exchange.Exchange, s side, t *mapping.Template, body []byte) (
 	if err != nil {
 		return nil, templateFailed(x, s, t, err)
 	}
-	x.Record.Add(s.phase, s.mapped, "the template for "+t.Key)
+	x.Record.Add(s.phase, s.mapped, t.Title)
 	return out, nil
 }
 

@@ -55,9 +55,10 @@ type SocketTemplates struct {
 	ByKey     map[string]*mapping.Template
 }
 
-// choose takes the template of the key that the message selects, else the default; nil when there is neither.
-func (t *SocketTemplates) choose(message string) *mapping.Template {
-	key, _ := t.Selection.Key(message)
+// choose takes the template of the key that the message, or the integration's answer to it, selects, else the default; nil
+// when there is neither.
+func (t *SocketTemplates) choose(x *exchange.Exchange) *mapping.Template {
+	key, _ := t.Selection.ResponseKey(exchange.View(x.Request.Body), exchange.Values{X: x})
 	if found := t.ByKey[key]; found != nil {
 		return found
 	}
@@ -202,7 +203,7 @@ func validateMessage(r Route, _ *Services) exchange.Phase {
 func socketRequest(r Route, _ *Services) exchange.Phase {
 	in := r.Integration
 	return func(_ context.Context, x *exchange.Exchange) error {
-		t := r.Request.choose(exchange.View(x.Request.Body))
+		t := r.Request.choose(x)
 		switch {
 		case t != nil:
 			return transformRequest(x, in.Type, t, x.Request.Body)
@@ -239,7 +240,7 @@ func socketIntegrationResponse(r Route, _ *Services) exchange.Phase {
 				continue
 			}
 			x.Record.AddNumber(executionlog.PhaseIntegrationResponse, executionlog.ResponseSelected, int64(x.Response.Status), response.Key)
-			if t := response.Templates.choose(exchange.View(x.Request.Body)); t != nil {
+			if t := response.Templates.choose(x); t != nil {
 				var err error
 				x.Response.Body, err = transform(x, responseTemplate, t, mapping.ToText(x.Backend.Body))
 				return err

@@ -173,7 +173,7 @@ func compileRouteParts(out *pipeline.Route, r *snapshotv1.Route, in *snapshotv1.
 		return nil
 	}
 	var err error
-	if out.Request, err = compileSocketTemplates(m.GetTemplateSelectionExpression(), m.GetRequestTemplates().GetEntries()); err != nil {
+	if out.Request, err = compileSocketTemplates(routing.CompileSelection, m.GetTemplateSelectionExpression(), m.GetRequestTemplates().GetEntries()); err != nil {
 		return fmt.Errorf("integration request: %w", err)
 	}
 	out.Responses, err = compileSocketResponses(in.GetResponses())
@@ -199,10 +199,10 @@ func compileRouteModels(out *pipeline.Route, r *apigatewayv2v1.Route, validation
 	return nil
 }
 
-func compileSocketTemplates(selection string, byKey map[string]string) (pipeline.SocketTemplates, error) {
+func compileSocketTemplates(compile func(string) (routing.Selection, error), selection string, byKey map[string]string) (pipeline.SocketTemplates, error) {
 	out := pipeline.SocketTemplates{ByKey: map[string]*mapping.Template{}}
 	var err error
-	if out.Selection, err = routing.CompileSelection(selection); err != nil {
+	if out.Selection, err = compile(selection); err != nil {
 		return out, err
 	}
 	for key, text := range byKey {
@@ -220,7 +220,7 @@ func compileSocketResponses(list []*apigatewayv2v1.IntegrationResponse) ([]pipel
 		key := r.GetIntegrationResponseKey()
 		compiled := pipeline.SocketResponse{Key: key}
 		var err error
-		if compiled.Templates, err = compileSocketTemplates(r.GetTemplateSelectionExpression(), r.GetResponseTemplates().GetEntries()); err != nil {
+		if compiled.Templates, err = compileSocketTemplates(routing.CompileResponseSelection, r.GetTemplateSelectionExpression(), r.GetResponseTemplates().GetEntries()); err != nil {
 			return nil, fmt.Errorf("integration response %s: %w", key, err)
 		}
 		if key != routing.DefaultKey {
