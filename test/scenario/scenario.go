@@ -27,8 +27,8 @@ type Target struct {
 	Region        string
 	// Key acts; Other belongs to another account.
 	Key, Other Key
-	// Backend is the URL of an HTTP server that edges reach and that answers any request with its own method and path, and counts
-	// them in the header X-Call.
+	// Backend is the URL of an HTTP server that edges reach and that answers any request with its own method and path, counts
+	// them in the header X-Call, and is a SOAP service at /soap (Echo).
 	Backend string
 	// Command runs limen's command line with the arguments and returns what it printed.
 	Command func(ctx context.Context, args ...string) (string, error)
@@ -81,6 +81,7 @@ func Steps() []Step {
 		{"Protect a method with an authorizer: it refuses, and says why", authorizerRefuses},
 		{"The authorizer allows, and the function learns who calls", authorizerAllows},
 		{"A request that breaks its model is refused, and why", validatorRefuses},
+		{"A JSON request becomes a SOAP envelope, and the XML answer becomes JSON", callSOAP},
 		{"Cache what the backend answers: it is called once", cacheBackend},
 		{"Sell two requests a day: the third is refused, and why", usagePlan},
 		{"Talk to a WebSocket API, and push to its client by the SDK", webSocket},

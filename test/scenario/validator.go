@@ -36,11 +36,25 @@ func validatorRefuses(ctx context.Context, w *World) (string, error) {
 	if !strings.Contains(why, "model Order") || !strings.Contains(why, `required properties (["price"])`) {
 		return "", fmt.Errorf("the first line does not name the rule: %s", why)
 	}
+	negative, err := w.order(ctx, `{"pet":"cat","price":-7}`)
+	if err != nil {
+		return "", err
+	}
+	if err := negative.expect(400, `{"message": "Invalid request body"}`); err != nil {
+		return "", err
+	}
+	rule, err := w.firstLine(ctx, negative.header.Get("x-amzn-RequestId"))
+	if err != nil {
+		return "", err
+	}
+	if !strings.Contains(rule, "minimum at /price") || strings.Contains(rule, "-7") {
+		return "", fmt.Errorf("the first line does not name the rule and its place alone: %s", rule)
+	}
 	good, err := w.order(ctx, `{"pet":"cat","price":5}`)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s: %s", refused, why), good.expect(200, `{"mock": true}`)
+	return fmt.Sprintf("%s: %s %s", refused, why, rule), good.expect(200, `{"mock": true}`)
 }
 
 // orders makes the model, the validator, the resource and its method.
