@@ -44,7 +44,7 @@ func (f *front) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen (LIMEN_LISTEN, --listen): %w", err)
 	}
-	n, err := buildEdge(f.house, []edge.Socket{{Listener: l}}, f.house.fallback())
+	n, err := buildEdge(f.house, []edge.Socket{{Listener: l, Both: true}}, f.house.fallback())
 	if err != nil {
 		_ = l.Close()
 		return err

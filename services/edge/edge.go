@@ -71,10 +71,12 @@ type Config struct {
 	AccessJSON bool
 }
 
-// Socket is a listening socket that is open already; with TLS its connections are encrypted.
+// Socket is a listening socket that is open already; with TLS its connections are encrypted. With Both it takes HTTP and
+// HTTPS, the latter with the certificate of Config where TLS is nil.
 type Socket struct {
 	net.Listener
-	TLS *tls.Config
+	TLS  *tls.Config
+	Both bool
 }
 
 // Invoker invokes functions by ARN. Its errors are *functions.Error; it may keep the payload.
@@ -228,6 +230,15 @@ func (s *Service) listen() ([]listener.Socket, error) {
 	var out []listener.Socket
 	for _, socket := range s.deps.Sockets {
 		out = append(out, listener.Socket(socket))
+	}
+	for i := range out {
+		if out[i].Both && out[i].TLS == nil {
+			cfg, err := s.tls()
+			if err != nil {
+				return nil, closeAll(out, err)
+			}
+			out[i].TLS = cfg
+		}
 	}
 	if s.config.Address != "" {
 		l, err := net.Listen("tcp", s.config.Address)

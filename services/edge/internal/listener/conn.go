@@ -50,13 +50,13 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // run serves the connection to its end. kept tells that somebody else owns the socket now.
-func (c *conn) run(ctx context.Context, cfg *tls.Config) (kept bool) {
-	if cfg != nil {
-		if kept, ok := c.handshake(ctx, cfg); !ok {
+func (c *conn) run(ctx context.Context, socket Socket) (kept bool) {
+	c.remote, c.localPort = addresses(c.net)
+	if socket.TLS != nil && !socket.Both {
+		if kept, ok := c.handshake(ctx, c.net, socket.TLS); !ok {
 			return kept
 		}
 	}
-	c.remote, c.localPort = addresses(c.net)
 	c.r = c.s.readers.Get().(*http1.Reader)
 	c.r.Reset(c)
 	defer func() {
@@ -64,6 +64,14 @@ func (c *conn) run(ctx context.Context, cfg *tls.Config) (kept bool) {
 		c.s.readers.Put(c.r)
 	}()
 	for first := true; c.wait(); first = false {
+		if first && socket.Both && c.r.Buffered()[0] == handshakeRecord {
+			raw := &replayed{Conn: c.net, head: bytes.Clone(c.r.Buffered())}
+			if kept, ok := c.handshake(ctx, raw, socket.TLS); !ok {
+				return kept
+			}
+			c.r.Reset(c)
+			continue
+		}
 		if first && c.tls == nil && c.isHTTP2() {
 			return c.s.h2conns.give(&replayed{Conn: c.net, head: bytes.Clone(c.r.Buffered())})
 		}
@@ -75,9 +83,12 @@ func (c *conn) run(ctx context.Context, cfg *tls.Config) (kept bool) {
 	return false
 }
 
+// handshakeRecord is the first byte of TLS, which no request of HTTP begins with.
+const handshakeRecord = 0x16
+
 // handshake completes TLS and gives the connection to HTTP/2 when that was agreed on.
-func (c *conn) handshake(ctx context.Context, cfg *tls.Config) (kept, ok bool) {
-	tc := tls.Server(c.net, cfg)
+func (c *conn) handshake(ctx context.Context, raw net.Conn, cfg *tls.Config) (kept, ok bool) {
+	tc := tls.Server(raw, cfg)
 	ctx, cancel := context.WithTimeout(ctx, c.s.cfg.HeadTimeout)
 	defer cancel()
 	if err := tc.HandshakeContext(ctx); err != nil {

@@ -87,15 +87,25 @@ func (e *echo) last() string {
 // start runs a server on one plaintext and one TLS socket.
 func start(t testing.TB, cfg Config) (plain, secure string, stop func() error) {
 	t.Helper()
-	if cfg.Handler == nil {
-		cfg.Handler = &echo{}
-	}
-	cfg.Logger = slog.New(slog.DiscardHandler)
+	sockets := []Socket{{Listener: listen(t)}, {Listener: listen(t), TLS: selfSigned(t)}}
+	return sockets[0].Addr().String(), sockets[1].Addr().String(), serve(t, cfg, sockets...)
+}
+
+func selfSigned(t testing.TB) *tls.Config {
+	t.Helper()
 	cert, err := SelfSigned(time.Now(), "localhost", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sockets := []Socket{{Listener: listen(t)}, {Listener: listen(t), TLS: TLSConfig(cert)}}
+	return TLSConfig(cert)
+}
+
+// serve runs a server on the sockets.
+func serve(t testing.TB, cfg Config, sockets ...Socket) (stop func() error) {
+	if cfg.Handler == nil {
+		cfg.Handler = &echo{}
+	}
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- New(cfg).Run(ctx, sockets...) }()
@@ -104,7 +114,7 @@ func start(t testing.TB, cfg Config) (plain, secure string, stop func() error) {
 		return <-done
 	})
 	t.Cleanup(func() { _ = stop() })
-	return sockets[0].Addr().String(), sockets[1].Addr().String(), stop
+	return stop
 }
 
 func listen(t testing.TB) net.Listener {
@@ -356,6 +366,17 @@ func client(http2 bool) *http.Client {
 
 func TestProtocols(t *testing.T) {
 	addr, secure, _ := start(t, Config{MaxBody: 100})
+	testProtocols(t, addr, secure)
+}
+
+// TestProtocols_onePort: a port takes what begins with a handshake and what does not.
+func TestProtocols_onePort(t *testing.T) {
+	both := Socket{Listener: listen(t), TLS: selfSigned(t), Both: true}
+	serve(t, Config{MaxBody: 100}, both)
+	testProtocols(t, both.Addr().String(), both.Addr().String())
+}
+
+func testProtocols(t *testing.T, addr, secure string) {
 	for _, tt := range []struct {
 		name, url string
 		http2     bool

@@ -82,10 +82,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Socket is a listening socket; with TLS set its connections are encrypted.
+// Socket is a listening socket; with TLS set its connections are encrypted, or, with Both, those that begin with a
+// handshake.
 type Socket struct {
 	net.Listener
-	TLS *tls.Config
+	TLS  *tls.Config
+	Both bool
 }
 
 // Server serves sockets.
@@ -200,7 +202,7 @@ func (s *Server) accept(ctx, base context.Context, socket Socket) error {
 		nc, err := socket.Accept()
 		if err == nil {
 			delay = 5 * time.Millisecond
-			s.start(base, nc, socket.TLS)
+			s.start(base, nc, socket)
 			continue
 		}
 		var passing interface{ Temporary() bool }
@@ -216,13 +218,13 @@ func (s *Server) accept(ctx, base context.Context, socket Socket) error {
 	}
 }
 
-func (s *Server) start(ctx context.Context, nc net.Conn, cfg *tls.Config) {
+func (s *Server) start(ctx context.Context, nc net.Conn, socket Socket) {
 	c := &conn{s: s, net: nc}
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
 	s.wg.Go(func() {
-		kept := c.run(ctx, cfg)
+		kept := c.run(ctx, socket)
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()
