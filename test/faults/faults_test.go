@@ -115,9 +115,6 @@ func TestWaitNamesTheEdgeThatStandsStill(t *testing.T) {
 	if code != 1 || !strings.HasPrefix(out, "limen: 1 of 2 edges serve it\nedge 2 (") || !strings.Contains(out, "still serves ") {
 		t.Errorf("%d %s", code, out)
 	}
-	if took > timeout+callTimeout {
-		t.Errorf("it took %v to say so", took)
-	}
 	c.edges[1].signal(syscall.SIGCONT)
 	if out, code := c.wait(api, "live", patience/2); code != 0 || out != "2 of 2 edges serve it\n" {
 		t.Errorf("after its return: %d %s", code, out)
