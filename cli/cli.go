@@ -26,7 +26,8 @@ func New(more ...*cobra.Command) *cobra.Command {
 		SilenceErrors: true, // main prints them
 	}
 	root.AddCommand(more...)
-	root.AddCommand(versionCommand(), healthCommand(), tokenCommand(), sampleCommand(), explainCommand(), waitCommand(), functionCommand())
+	root.AddCommand(versionCommand(), healthCommand(), tokenCommand(), sampleCommand(), explainCommand(), waitCommand(), functionCommand(),
+		vtlCommand(), jsonpathCommand(), policyCommand())
 	return root
 }
 

@@ -34,10 +34,15 @@ type Input interface {
 // what the templates of one request share. The result must not be changed. An error is an *Error: the request fails with
 // 500 then.
 func (t *Template) Render(in Input, body string, state *State) ([]byte, error) {
+	return t.Trace(in, body, state, nil)
+}
+
+// Trace is Render that tells trace of every directive and reference, unless trace is nil.
+func (t *Template) Trace(in Input, body string, state *State, trace vtl.Trace) ([]byte, error) {
 	if t.program == nil {
 		return t.literal, nil
 	}
-	out, err := t.program.Render(t.variables(in, body, state), vtl.Limits{}, nil)
+	out, err := t.program.Render(t.variables(in, body, state), vtl.Limits{}, trace)
 	if err != nil {
 		return nil, failure(err)
 	}
