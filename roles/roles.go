@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -110,6 +111,8 @@ type role struct {
 	name  string
 	build func(h *house) (run.Service, error)
 	needs []string // the stores that it uses: etcd, nats
+	// drains is how long its clients may take when it ends.
+	drains func(Config) time.Duration
 }
 
 // all lists the roles in starting order.
@@ -122,8 +125,8 @@ func all() []role {
 		{name: "functions", build: newFunctions},
 		{name: "authz", build: newAuthz},
 		{name: "cache", build: newCache},
-		{name: "edge", build: newEdge},
-		{name: "wsconn", build: newWsconn, needs: []string{"nats"}},
+		{name: "edge", build: newEdge, drains: func(c Config) time.Duration { return c.Edge.DrainTimeout }},
+		{name: "wsconn", build: newWsconn, needs: []string{"nats"}, drains: func(c Config) time.Duration { return c.Wsconn.DrainTimeout }},
 	}
 }
 
@@ -191,7 +194,11 @@ func (h *house) list(roles []role) []run.Named {
 	list := []run.Named{{Name: "telemetry", Service: h.telemetry}, {Name: "peers", Service: h.peers}}
 	list = append(list, h.clients(roles)...)
 	for _, r := range roles {
-		list = append(list, h.named(r.name, r.build))
+		n := h.named(r.name, r.build)
+		if r.drains != nil {
+			n.StopTimeout = r.drains(h.config) + run.DefaultStopTimeout
+		}
+		list = append(list, n)
 	}
 	return list
 }

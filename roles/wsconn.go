@@ -24,6 +24,7 @@ type WsconnConfig struct {
 	CertFile     string        `yaml:"cert_file" help:"PEM file of the certificate of tls_listen"`
 	KeyFile      string        `yaml:"key_file" help:"PEM file of the certificate's key"`
 	Edge         string        `yaml:"edge_address" help:"host:port of edge.grpc_listen, when no edge is in this process"`
+	DrainWindow  time.Duration `yaml:"drain_window" default:"10s" help:"over how long the close frames are spread when the node ends and has many connections"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" help:"how long connections may take to end when the node does"`
 }
 
@@ -31,6 +32,9 @@ type WsconnConfig struct {
 func (c *WsconnConfig) Check() error {
 	if (c.TLSListen != "") != (c.CertFile != "") || (c.CertFile != "") != (c.KeyFile != "") {
 		return settings.Refuse("tls_listen", "must be given together with cert_file and key_file")
+	}
+	if c.DrainWindow < 0 || c.DrainTimeout < c.DrainWindow {
+		return settings.Refuse("drain_timeout", "must not be shorter than drain_window")
 	}
 	return nil
 }
@@ -44,7 +48,7 @@ func newWsconn(h *house) (run.Service, error) {
 		return nil, err
 	}
 	service, err := wsconn.New(wsconn.Config{
-		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, DrainTimeout: c.DrainTimeout,
+		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, DrainWindow: c.DrainWindow, DrainTimeout: c.DrainTimeout,
 	}, wsconn.Deps{Edge: edges, NATS: h.nats, Log: h.telemetry.Log, Meter: h.telemetry.Meters.Meter("limen/wsconn")})
 	if err != nil {
 		return nil, err

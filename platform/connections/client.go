@@ -37,19 +37,15 @@ type Local func(*wsconnv1.Request) (*wsconnv1.Answer, bool)
 type Client struct {
 	nats  *nats.Conn
 	local Local
-	now   func() time.Time
+	link  *link
 
-	mu        sync.Mutex
-	connected time.Time // since when the connection to NATS stands; zero while it does not
-	kv        jetstream.KeyValue
+	mu sync.Mutex // guards kv
+	kv jetstream.KeyValue
 }
 
 // NewClient makes a client; without NATS it reaches only the node of this process. Run must run for Gone to be found out.
 func NewClient(nc *nats.Conn, local Local, now func() time.Time) *Client {
-	if now == nil {
-		now = time.Now
-	}
-	return &Client{nats: nc, local: local, now: now}
+	return &Client{nats: nc, local: local, link: newLink(nc, now)}
 }
 
 // Run notes since when NATS is reachable, until ctx ends.
@@ -58,33 +54,8 @@ func (c *Client) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	changes := c.nats.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
-	defer c.nats.RemoveStatusListener(changes)
-	if c.nats.IsConnected() {
-		c.note(c.now())
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case s, ok := <-changes:
-			if !ok {
-				<-ctx.Done()
-				return nil
-			}
-			if s == nats.CONNECTED {
-				c.note(c.now())
-			} else {
-				c.note(time.Time{})
-			}
-		}
-	}
-}
-
-func (c *Client) note(since time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.connected = since
+	c.link.run(ctx)
+	return nil
 }
 
 // Ask asks the node of a connection. ErrUnknown is the only error: an answer comes, or nobody knows.
@@ -139,10 +110,7 @@ func keyOf(node uint16) string { return strconv.Itoa(int(node)) }
 
 // leaseGone reports whether the node is known to be dead.
 func (c *Client) leaseGone(ctx context.Context, node uint16) bool {
-	c.mu.Lock()
-	since := c.connected
-	c.mu.Unlock()
-	if since.IsZero() || c.now().Sub(since) <= settled {
+	if !c.link.settled() {
 		return false
 	}
 	kv, err := c.bucket(ctx)

@@ -3,7 +3,9 @@ package connections
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/limen-gateway/limen/platform/natstest"
+	"github.com/limen-gateway/limen/platform/proxytest"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 )
 
@@ -62,13 +65,19 @@ func run(t *testing.T, f func(context.Context) error) (stop func()) {
 	return stop
 }
 
-func node(t *testing.T, nc *nats.Conn, takenOver func()) (*Node, func()) {
-	n := NewNode(NodeConfig{NATS: nc, TakenOver: takenOver, Answer: func(r *wsconnv1.Request) *wsconnv1.Answer {
+func node(t *testing.T, nc *nats.Conn, takenOver func(func(string) bool)) (*Node, func()) {
+	return nodeOf(t, NodeConfig{NATS: nc, TakenOver: takenOver})
+}
+
+func nodeOf(t *testing.T, c NodeConfig) (*Node, func()) {
+	t.Helper()
+	c.Answer = func(r *wsconnv1.Request) *wsconnv1.Answer {
 		if r.GetGet() != nil {
 			return &wsconnv1.Answer{Outcome: wsconnv1.Outcome_OUTCOME_DONE, SourceIp: "192.0.2.1"}
 		}
 		return gone()
-	}})
+	}
+	n := NewNode(c)
 	stop := run(t, n.Run)
 	select {
 	case <-n.Claimed():
@@ -118,9 +127,9 @@ func TestSilenceIsNotGone(t *testing.T) {
 		if _, err := c.Ask(t.Context(), get(id)); !errors.Is(err, ErrUnknown) {
 			t.Fatalf("at once: %v", err)
 		}
-		c.mu.Lock()
-		noted := !c.connected.IsZero()
-		c.mu.Unlock()
+		c.link.mu.Lock()
+		noted := !c.link.since.IsZero()
+		c.link.mu.Unlock()
 		if noted || time.Now().After(deadline) {
 			break
 		}
@@ -149,7 +158,7 @@ func TestALeaseInForceIsNeverGone(t *testing.T) {
 	}
 	now := time.Now()
 	c := NewClient(nc, nil, func() time.Time { return now })
-	c.note(now.Add(-time.Hour))
+	c.link.note(now.Add(-time.Hour))
 	if _, err := c.Ask(t.Context(), get(NewID(7, 1))); !errors.Is(err, ErrUnknown) {
 		t.Errorf("deaf: %v", err)
 	}
@@ -166,27 +175,159 @@ func TestALeaseInForceIsNeverGone(t *testing.T) {
 	}
 }
 
-func TestJournal(t *testing.T) {
-	s := natstest.Start(t)
-	n, stop := node(t, s.Dial(t), nil)
-	n.Opened(&wsconnv1.Handoff{ConnectionId: "a", Session: []byte("s")})
-	n.Closed("a")
-	stop() // what is waiting is written before Run returns
-	js, err := jetstream.New(s.Dial(t))
+// journalOf reads what stands in the stream for an instance.
+func journalOf(t *testing.T, nc *nats.Conn, instance string) (out []*wsconnv1.Journal) {
+	t.Helper()
+	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	stream, err := js.Stream(t.Context(), journalStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := stream.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
+	for next := uint64(1); ; {
+		m, err := stream.GetMsg(t.Context(), next, jetstream.WithGetMsgSubject(journalSubject+instance))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var j wsconnv1.Journal
+		if err := proto.Unmarshal(m.Data, &j); err != nil {
+			t.Fatal(err)
+		}
+		out, next = append(out, &j), m.Sequence+1
 	}
-	var j wsconnv1.Journal
-	if err := proto.Unmarshal(m.Data, &j); err != nil || len(j.Entries) != 2 || string(j.Entries[0].GetOpened().GetSession()) != "s" || j.Entries[1].GetClosed() != "a" {
-		t.Errorf("%v, %v", &j, err)
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+	}
+}
+
+func opened(id string) *wsconnv1.Handoff {
+	return &wsconnv1.Handoff{ConnectionId: id, Session: []byte("s" + id)}
+}
+
+// TestJournal: what is open when a node ends stays in the stream; when nothing is, neither does the journal.
+func TestJournal(t *testing.T) {
+	s := natstest.Start(t)
+	n, stop := node(t, s.Dial(t), nil)
+	instance := n.self().instance
+	n.Opened(opened("a"))
+	n.Opened(opened("b"))
+	n.Closed("a")
+	stop() // what is waiting is written before Run returns
+	got := journalOf(t, s.Dial(t), instance)
+	if len(got) != 1 || len(got[0].Entries) != 3 || got[0].Writer != instance || string(got[0].Entries[0].GetOpened().GetSession()) != "sa" || got[0].Entries[2].GetClosed() != "a" {
+		t.Errorf("%v", got)
+	}
+	n, stop = node(t, s.Dial(t), nil)
+	instance = n.self().instance
+	n.Opened(opened("a"))
+	n.Closed("a")
+	stop()
+	if got := journalOf(t, s.Dial(t), instance); len(got) > 0 {
+		t.Errorf("all is told, and still there is %v", got)
+	}
+}
+
+// clock is a clock that a test moves.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// heir is a node that tells the ends of others, at most so many.
+func heir(t *testing.T, s *natstest.Server, c *clock, most int) (told chan string, stop func()) {
+	told = make(chan string, 10000)
+	var left atomic.Int64
+	left.Store(int64(most))
+	_, stop = nodeOf(t, NodeConfig{NATS: s.Dial(t), Now: c.now, Lost: func(_ context.Context, h *wsconnv1.Handoff) bool {
+		if left.Add(-1) < 0 {
+			return false
+		}
+		told <- h.GetConnectionId() + " " + string(h.GetSession())
+		return true
+	}})
+	return told, stop
+}
+
+// die is a node that opens connections, some of which close, and is gone without a word.
+func die(t *testing.T, s *natstest.Server, connections int) (instance string) {
+	t.Helper()
+	nc := s.Dial(t)
+	n, stop := node(t, nc, nil)
+	for i := range connections {
+		n.Opened(opened(fmt.Sprintf("%04d", i)))
+	}
+	n.Opened(opened("closed"))
+	n.Closed("closed")
+	instance = n.self().instance
+	written := func() (entries int) {
+		for _, j := range journalOf(t, s.Conn, instance) {
+			entries += len(j.Entries)
+		}
+		return entries
+	}
+	eventually(t, "the journal is not written", func() bool { return written() == connections+2 })
+	nc.Close()
+	stop()
+	return instance
+}
+
+// TestTheEndsOfADeadNodeAreToldOnce by one survivor, after the lease is gone; what it leaves when it ends itself, one of two
+// others tells.
+func TestTheEndsOfADeadNodeAreToldOnce(t *testing.T) {
+	s := natstest.Start(t)
+	var c clock
+	const connections = 1000
+	dead := die(t, s, connections)
+	c.advance(settled + time.Second) // before the survivors connect: they must wait themselves
+	one, stop := heir(t, s, &c, 300)
+	eventually(t, "the lease does not end", func() bool {
+		n := NewNode(NodeConfig{NATS: s.Conn})
+		n.store.js, _ = jetstream.New(s.Conn)
+		alive, err := n.alive(t.Context())
+		return err == nil && !alive[dead]
+	})
+	if len(one) > 0 {
+		t.Fatal("a node that has just connected believes that a lease is gone")
+	}
+	c.advance(settled + time.Second)
+	eventually(t, "nobody takes over", func() bool { return len(one) == 300 })
+	stop()
+	two, _ := heir(t, s, &c, connections)
+	three, _ := heir(t, s, &c, connections)
+	c.advance(settled + time.Second)
+	eventually(t, "the rest is not told", func() bool {
+		last := journalOf(t, s.Conn, dead)
+		return len(last) == 1 && last[0].Finished
+	})
+	seen := map[string]int{}
+	for _, told := range []chan string{one, two, three} {
+		for len(told) > 0 {
+			seen[<-told]++
+		}
+	}
+	// The 300 of which 256 were written down are told at least once.
+	for i := range connections {
+		id := fmt.Sprintf("%04d", i)
+		if n := seen[id+" s"+id]; n < 1 || n > 2 || n == 2 && (i < heirBatch || i >= 2*heirBatch) {
+			t.Errorf("the end of %s was told %d times", id, n)
+		}
+	}
+	if len(seen) != connections {
+		t.Errorf("%d ends are told", len(seen))
 	}
 }
 
@@ -194,7 +335,7 @@ func TestJournal(t *testing.T) {
 func TestANodeThatWasTakenOver(t *testing.T) {
 	s := natstest.Start(t)
 	taken := make(chan struct{})
-	n, _ := node(t, s.Dial(t), func() { close(taken) })
+	n, _ := node(t, s.Dial(t), func(func(string) bool) { close(taken) })
 	before, _ := n.Number()
 	js, err := jetstream.New(s.Dial(t))
 	if err != nil {
@@ -222,6 +363,51 @@ func TestANodeThatWasTakenOver(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// TestANodeThatWasTakenForDead comes back after an outage and finds its journal in other hands: its connections are lost,
+// and the ends of those that were written down are told already.
+func TestANodeThatWasTakenForDead(t *testing.T) {
+	s := natstest.Start(t)
+	var c clock
+	told, _ := heir(t, s, &c, 10)
+	// The node's own way to NATS, which fails.
+	way := proxytest.New(t, func() (string, string) { return "tcp", s.Proxy.Addr() })
+	nc, err := nats.Connect("nats://"+way.Addr(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreDiscoveredServers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	lost := make(chan func(string) bool, 1)
+	n, _ := node(t, nc, func(told func(string) bool) { lost <- told })
+	before := n.self().instance
+	n.Opened(opened("known"))
+	eventually(t, "the journal is not written", func() bool { return len(journalOf(t, s.Conn, before)) == 1 })
+	way.Cut()
+	n.Opened(opened("unknown"))
+	c.advance(settled + time.Second)
+	select {
+	case got := <-told:
+		if got != "known sknown" {
+			t.Errorf("told is the end of %s", got)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody takes over")
+	}
+	way.Restore(t)
+	select {
+	case told := <-lost:
+		if !told("known") || told("unknown") {
+			t.Errorf("told: known %v, unknown %v", told("known"), told("unknown"))
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not notice")
+	}
+	n.Closed("unknown")
+	eventually(t, "the node does not go on as another", func() bool {
+		after := n.self().instance
+		return after != before && len(journalOf(t, s.Conn, after)) > 0
+	})
 }
 
 func TestAloneThereIsNobodyElse(t *testing.T) {

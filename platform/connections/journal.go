@@ -2,20 +2,14 @@ package connections
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
-	"google.golang.org/protobuf/proto"
 
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 )
 
 const (
-	journalStream  = "limen_wsconn_journal"
-	journalSubject = "ws.journal."
-	// journalAge is longer than any connection lives.
-	journalAge = 3 * time.Hour
 	// journalPause lets entries gather: one message holds what happened meanwhile.
 	journalPause = 50 * time.Millisecond
 	journalRetry = time.Second
@@ -27,37 +21,40 @@ const (
 	journalDrain = 2 * time.Second
 )
 
-// journal collects entries and appends them to the node's subject of the stream, in order.
+// journal collects what a node has still to append to its subject of the stream, in order.
 type journal struct {
 	wake chan struct{}
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	waiting []*wsconnv1.JournalEntry
 	lost    int
+	open    int // connections that opened and whose end was not told
 }
 
 func newJournal() *journal { return &journal{wake: make(chan struct{}, 1)} }
 
 // Opened writes down that a connection opened; Closed that its $disconnect has run. Neither waits.
 func (n *Node) Opened(h *wsconnv1.Handoff) {
-	n.journal.add(&wsconnv1.JournalEntry{What: &wsconnv1.JournalEntry_Opened{Opened: h}}, n.c.NATS != nil)
+	if n.c.NATS != nil {
+		n.journal.add(&wsconnv1.JournalEntry{What: &wsconnv1.JournalEntry_Opened{Opened: h}}, 1)
+	}
 }
 
 // Closed is the counterpart of Opened.
 func (n *Node) Closed(id string) {
-	n.journal.add(&wsconnv1.JournalEntry{What: &wsconnv1.JournalEntry_Closed{Closed: id}}, n.c.NATS != nil)
+	if n.c.NATS != nil {
+		n.journal.add(&wsconnv1.JournalEntry{What: &wsconnv1.JournalEntry_Closed{Closed: id}}, -1)
+	}
 }
 
-func (j *journal) add(e *wsconnv1.JournalEntry, kept bool) {
-	if !kept {
-		return
-	}
+func (j *journal) add(e *wsconnv1.JournalEntry, open int) {
 	j.mu.Lock()
 	if len(j.waiting) >= journalWaiting {
 		j.waiting = j.waiting[1:]
 		j.lost++
 	}
 	j.waiting = append(j.waiting, e)
+	j.open += open
 	j.mu.Unlock()
 	select {
 	case j.wake <- struct{}{}:
@@ -86,40 +83,84 @@ func (j *journal) done(batch []*wsconnv1.JournalEntry) (lost int) {
 	return lost
 }
 
-// run appends until ctx ends, then what is waiting.
-func (j *journal) run(ctx context.Context, js jetstream.JetStream, n *Node) {
+// renounce forgets what another node has read in this journal. It returns the connections whose opening was not written
+// yet: nobody else knows of them.
+func (j *journal) renounce() map[string]bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := map[string]bool{}
+	for _, e := range j.waiting {
+		if h := e.GetOpened(); h != nil {
+			out[h.GetConnectionId()] = true
+		} else {
+			delete(out, e.GetClosed())
+		}
+	}
+	j.open = len(out)
+	return out
+}
+
+// settled reports whether every end was told and written down.
+func (j *journal) settled() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.open <= 0 && len(j.waiting) == 0
+}
+
+// record appends what happens until ctx ends, then what is waiting.
+func (n *Node) record(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
 	case <-n.Claimed():
 	}
-	made := false
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case <-j.wake:
+		case <-n.journal.wake:
 			pause(ctx, journalPause)
 		}
-		for ctx.Err() == nil && j.flush(ctx, js, n, &made) != nil {
+		for ctx.Err() == nil && n.flush(ctx) != nil {
 			pause(ctx, journalRetry)
 		}
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalDrain)
 	defer cancel()
-	if err := j.flush(last, js, n, &made); err != nil {
+	if err := n.conclude(last); err != nil {
 		n.c.Log.Warn("the last entries of the journal are not written", "error", err)
 	}
 }
 
+var errNoNumber = errors.New("connections: the node has no number")
+
 // flush appends all that is waiting.
-func (j *journal) flush(ctx context.Context, js jetstream.JetStream, n *Node, made *bool) error {
-	for batch := j.next(); len(batch) > 0; batch = j.next() {
-		if err := j.append(ctx, js, n, made, batch); err != nil {
+func (n *Node) flush(ctx context.Context) error {
+	for batch := n.journal.next(); len(batch) > 0; batch = n.journal.next() {
+		if _, ok := n.Number(); !ok {
+			return errNoNumber // without a lease this journal would be taken for a dead node's
+		}
+		own := n.self()
+		err := own.pen.append(ctx, &wsconnv1.Journal{Entries: batch})
+		if errors.Is(err, errTaken) {
+			n.lose(own)
+		}
+		if err != nil {
 			return err
 		}
-		if lost := j.done(batch); lost > 0 {
+		if lost := n.journal.done(batch); lost > 0 {
 			n.c.Log.Error("entries of the journal were lost while NATS was away", "count", lost)
 		}
+	}
+	return nil
+}
+
+// conclude writes what is waiting; a journal without an open connection is needed by nobody any more.
+func (n *Node) conclude(ctx context.Context) error {
+	if err := n.flush(ctx); err != nil {
+		return err
+	}
+	if own := n.self(); n.journal.settled() && own.pen.written() {
+		return own.pen.store.remove(ctx, own.pen.subject, 0)
 	}
 	return nil
 }
@@ -129,26 +170,4 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
-}
-
-func (j *journal) append(ctx context.Context, js jetstream.JetStream, n *Node, made *bool, batch []*wsconnv1.JournalEntry) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	if !*made {
-		_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-			Name: journalStream, Description: "WebSocket connections opened and closed, by node", Subjects: []string{journalSubject + ">"},
-			MaxAge: journalAge, Storage: jetstream.FileStorage,
-		})
-		if err != nil {
-			return err
-		}
-		*made = true
-	}
-	data, err := proto.Marshal(&wsconnv1.Journal{Entries: batch})
-	if err != nil {
-		return err
-	}
-	// The subject names the instance, not the number: a number passes on.
-	_, err = js.Publish(ctx, journalSubject+n.instance, data)
-	return err
 }

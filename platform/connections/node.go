@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -27,20 +28,42 @@ type NodeConfig struct {
 	NATS *nats.Conn
 	// Answer answers a request; it must not block.
 	Answer func(*wsconnv1.Request) *wsconnv1.Answer
-	// TakenOver is called when the node finds that its number was given to another after an outage: every connection under
-	// the old number can no longer be reached.
-	TakenOver func()
-	Log       *slog.Logger
+	// TakenOver is called when the node finds after an outage that others took it for dead: no connection that it has can be
+	// reached any more, and all must be closed. told reports that another node has told the end of a connection.
+	TakenOver func(told func(id string) bool)
+	// Lost tells the end of a connection of another node, which died, and reports whether somebody heard it. It may be called
+	// side by side. Without it this node takes over nothing.
+	Lost func(context.Context, *wsconnv1.Handoff) bool
+	// Now is the clock; nil is the machine's.
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Node is the place of one owner of sockets: its number, its lease, its answers, its journal. It is safe for concurrent use.
 type Node struct {
-	c        NodeConfig
+	c       NodeConfig
+	number  atomic.Int32 // -1 while there is none
+	claimed chan struct{}
+	once    sync.Once
+	journal *journal
+	link    *link
+	store   *store
+
+	mu  sync.Mutex // guards own
+	own *identity
+}
+
+// identity is under what name a node has its lease and its journal. Whoever was taken for dead comes back as another.
+type identity struct {
 	instance string
-	number   atomic.Int32 // -1 while there is none
-	claimed  chan struct{}
-	once     sync.Once
-	journal  *journal
+	pen      *pen
+}
+
+func newIdentity(s *store) *identity {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	instance := hex.EncodeToString(b[:])
+	return &identity{instance, &pen{store: s, subject: journalSubject + instance, writer: instance}}
 }
 
 // NewNode makes a node that does nothing yet.
@@ -48,9 +71,8 @@ func NewNode(c NodeConfig) *Node {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	n := &Node{c: c, instance: hex.EncodeToString(b[:]), claimed: make(chan struct{}), journal: newJournal()}
+	n := &Node{c: c, claimed: make(chan struct{}), journal: newJournal(), link: newLink(c.NATS, c.Now), store: &store{}}
+	n.own = newIdentity(n.store)
 	n.number.Store(-1)
 	if c.NATS == nil {
 		n.claim(0)
@@ -72,6 +94,12 @@ func (n *Node) Number() (number uint16, ok bool) {
 	return uint16(v), v >= 0
 }
 
+func (n *Node) self() *identity {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.own
+}
+
 // Mint makes the id of a new connection.
 func (n *Node) Mint() (id string, ok bool) {
 	number, ok := n.Number()
@@ -83,7 +111,8 @@ func (n *Node) Mint() (id string, ok bool) {
 	return NewID(number, binary.LittleEndian.Uint64(b[:])), true
 }
 
-// Run keeps the lease, answers and writes the journal until ctx ends; then it gives the number back.
+// Run keeps the lease, answers, writes the journal and takes over those of dead nodes, until ctx ends; then it gives the
+// number back.
 func (n *Node) Run(ctx context.Context) error {
 	if n.c.NATS == nil {
 		<-ctx.Done()
@@ -93,25 +122,31 @@ func (n *Node) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.store.js = js
+	var l lease
 	var wg sync.WaitGroup
-	wg.Go(func() { n.journal.run(ctx, js, n) })
-	n.keep(ctx, js)
+	wg.Go(func() { n.link.run(ctx) })
+	wg.Go(func() { n.record(ctx) })
+	wg.Go(func() { n.inherit(ctx) })
+	wg.Go(func() { n.keep(ctx, js, &l) })
 	wg.Wait()
+	n.release(&l) // after the last entry: a journal without a lease is taken over
 	return nil
 }
 
 // lease is the lease in force.
 type lease struct {
 	kv       jetstream.KeyValue
-	revision uint64
+	number   uint16
+	revision uint64 // 0: none
 	sub      *nats.Subscription
+	// lapsed leases ended for a while: until the journal proves otherwise, the node may have been taken over.
+	lapsed bool
 }
 
-func (n *Node) keep(ctx context.Context, js jetstream.JetStream) {
-	var l lease
-	defer func() { n.release(&l) }()
+func (n *Node) keep(ctx context.Context, js jetstream.JetStream, l *lease) {
 	for {
-		if err := n.step(ctx, js, &l); err != nil && ctx.Err() == nil {
+		if err := n.step(ctx, js, l); err != nil && ctx.Err() == nil {
 			n.c.Log.Warn("the node's lease is not renewed; its sockets stay open", "error", err)
 		}
 		select {
@@ -136,19 +171,23 @@ func (n *Node) step(ctx context.Context, js jetstream.JetStream, l *lease) error
 		}
 		l.kv = kv
 	}
-	number, ok := n.Number()
-	if !ok {
+	if _, ok := n.Number(); !ok {
 		return n.acquire(ctx, l)
 	}
-	revision, err := l.kv.Update(ctx, keyOf(number), []byte(n.instance), l.revision)
-	if err == nil {
-		l.revision = revision
+	if err := n.renew(ctx, l); err != nil {
+		return err
+	}
+	if !l.lapsed {
 		return nil
 	}
-	if !isConflict(err) {
-		return err // nothing is known; the sockets stay
+	own := n.self()
+	err := own.pen.confirm(ctx)
+	if errors.Is(err, errTaken) {
+		n.lose(own)
+		return n.acquire(ctx, l)
 	}
-	return n.reclaim(ctx, l, number)
+	l.lapsed = err != nil
+	return err
 }
 
 func isConflict(err error) bool {
@@ -156,61 +195,104 @@ func isConflict(err error) bool {
 	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
 }
 
-// reclaim finds out what became of a lease whose revision is no longer the newest: it ended during an outage and can be had
-// back, or an update arrived whose answer did not, or somebody else has the number now.
-func (n *Node) reclaim(ctx context.Context, l *lease, number uint16) error {
-	revision, err := l.kv.Create(ctx, keyOf(number), []byte(n.instance))
-	if err == nil {
-		l.revision = revision
-		return nil
-	}
+// renew renews the lease. When its revision is no longer the newest, it ended during an outage and can be had back, or an
+// update arrived whose answer did not, or somebody else has the number now.
+func (n *Node) renew(ctx context.Context, l *lease) error {
+	key, instance := keyOf(l.number), []byte(n.self().instance)
+	revision, err := l.kv.Update(ctx, key, instance, l.revision)
 	if !isConflict(err) {
+		l.revision = cmp.Or(revision, l.revision)
+		return err // an error says nothing; the sockets stay
+	}
+	l.lapsed = true
+	if revision, err = l.kv.Create(ctx, key, instance); !isConflict(err) {
+		l.revision = cmp.Or(revision, l.revision)
 		return err
 	}
-	entry, err := l.kv.Get(ctx, keyOf(number))
+	entry, err := l.kv.Get(ctx, key)
 	if err != nil {
 		return err
 	}
-	if string(entry.Value()) == n.instance {
+	if string(entry.Value()) == string(instance) {
 		l.revision = entry.Revision()
 		return nil
 	}
-	n.c.Log.Error("the node's number was taken over during an outage; its connections are closed", "node", number)
-	n.number.Store(-1)
-	if l.sub != nil {
-		_ = l.sub.Unsubscribe()
-		l.sub = nil
-	}
-	if n.c.TakenOver != nil {
-		n.c.TakenOver()
+	n.c.Log.Error("the node's number went to another during an outage; its connections are closed", "node", l.number)
+	l.revision = 0
+	own := n.self()
+	switch err := own.pen.confirm(ctx); {
+	case errors.Is(err, errTaken):
+		n.lose(own)
+	case err != nil:
+		return err
+	default: // the ends are this node's to tell
+		n.number.Store(-1)
+		n.takenOver(func(string) bool { return false })
 	}
 	return n.acquire(ctx, l)
+}
+
+// lose gives up an identity whose journal another node has taken over.
+func (n *Node) lose(own *identity) {
+	n.mu.Lock()
+	if n.own != own {
+		n.mu.Unlock()
+		return // the other goroutine was here
+	}
+	n.own = newIdentity(n.store)
+	n.number.Store(-1)
+	n.mu.Unlock()
+	n.c.Log.Error("the node was taken for dead during an outage; its connections are closed", "instance", own.instance)
+	unwritten := n.journal.renounce()
+	n.takenOver(func(id string) bool { return !unwritten[id] })
+}
+
+func (n *Node) takenOver(told func(string) bool) {
+	if n.c.TakenOver != nil {
+		n.c.TakenOver(told)
+	}
 }
 
 // acquire takes the first free number. A number whose node has just died is taken as any other: its ids have eight random
 // bytes, and the new owner says gone to each.
 func (n *Node) acquire(ctx context.Context, l *lease) error {
+	n.drop(ctx, l)
 	for number := range uint16(1 << 12) {
-		revision, err := l.kv.Create(ctx, keyOf(number), []byte(n.instance))
+		revision, err := l.kv.Create(ctx, keyOf(number), []byte(n.self().instance))
 		if isConflict(err) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		l.revision = revision
+		l.number, l.revision, l.lapsed = number, revision, false
 		sub, err := n.c.NATS.Subscribe(subjectOf(number)+"*", n.answer)
 		if err == nil {
+			l.sub = sub
 			err = n.c.NATS.FlushWithContext(ctx)
 		}
 		if err != nil {
 			return err
 		}
-		l.sub = sub
 		n.claim(number)
 		return nil
 	}
 	return errors.New("connections: all node numbers are taken")
+}
+
+// drop gives up what is left of a lease.
+func (n *Node) drop(ctx context.Context, l *lease) {
+	if l.sub != nil {
+		_ = l.sub.Unsubscribe()
+		l.sub = nil
+	}
+	if l.revision == 0 || !n.c.NATS.IsConnected() {
+		return
+	}
+	if err := l.kv.Delete(ctx, keyOf(l.number), jetstream.LastRevision(l.revision)); err != nil {
+		n.c.Log.Warn("the node's lease stays until it ends", "error", err)
+	}
+	l.revision = 0
 }
 
 func (n *Node) answer(m *nats.Msg) {
@@ -229,17 +311,8 @@ func (n *Node) answer(m *nats.Msg) {
 
 // release gives the number back, so that pushes to the connections of this node are gone at once.
 func (n *Node) release(l *lease) {
-	if l.sub != nil {
-		_ = l.sub.Unsubscribe()
-	}
-	number, ok := n.Number()
 	n.number.Store(-1)
-	if l.kv == nil || !ok || !n.c.NATS.IsConnected() {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if err := l.kv.Delete(ctx, keyOf(number), jetstream.LastRevision(l.revision)); err != nil {
-		n.c.Log.Warn("the node's lease stays until it ends", "error", err)
-	}
+	n.drop(ctx, l)
 }

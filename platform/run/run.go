@@ -9,6 +9,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,8 @@ func (f Func) Run(ctx context.Context) error { return f(ctx) }
 type Named struct {
 	Name    string
 	Service Service
+	// StopTimeout bounds the wait for it at the end; zero means the group's.
+	StopTimeout time.Duration
 }
 
 const (
@@ -50,7 +53,7 @@ const (
 
 // Group runs a list of services as one; it is a Service itself. A Group is used once.
 type Group struct {
-	// StopTimeout bounds the wait for each service at the end; zero means DefaultStopTimeout.
+	// StopTimeout bounds the wait for each service that has none of its own; zero means DefaultStopTimeout.
 	StopTimeout time.Duration
 
 	services []Named
@@ -77,10 +80,11 @@ func (g *Group) Ready() <-chan struct{} { return g.ready }
 
 // running is a service that was started.
 type running struct {
-	name   string
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error // valid once done is closed
+	name    string
+	timeout time.Duration
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error // valid once done is closed
 }
 
 type failure struct {
@@ -112,7 +116,7 @@ func (g *Group) Run(ctx context.Context) error {
 // start runs s on a context that keeps the values of ctx but not its end: services end one by one, in reverse.
 func (g *Group) start(ctx context.Context, s Named) *running {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r := &running{name: s.Name, cancel: cancel, done: make(chan struct{})}
+	r := &running{name: s.Name, timeout: cmp.Or(s.StopTimeout, g.StopTimeout, DefaultStopTimeout), cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		r.err = s.Service.Run(own)
@@ -162,15 +166,11 @@ func (g *Group) wait(ctx context.Context) error {
 
 // stop ends the services in reverse and collects their errors, except the one that is the cause already.
 func (g *Group) stop(started []*running, cause error) error {
-	timeout := g.StopTimeout
-	if timeout == 0 {
-		timeout = DefaultStopTimeout
-	}
 	var errs []error
 	for i := len(started) - 1; i >= 0; i-- {
 		r := started[i]
 		r.cancel()
-		timer := time.NewTimer(timeout)
+		timer := time.NewTimer(r.timeout)
 		select {
 		case <-r.done:
 			timer.Stop()
@@ -178,7 +178,7 @@ func (g *Group) stop(started []*running, cause error) error {
 				errs = append(errs, fmt.Errorf("service %s: %w", r.name, r.err))
 			}
 		case <-timer.C:
-			errs = append(errs, fmt.Errorf("service %s: did not stop within %s", r.name, timeout))
+			errs = append(errs, fmt.Errorf("service %s: did not stop within %s", r.name, r.timeout))
 		}
 	}
 	return errors.Join(errs...)

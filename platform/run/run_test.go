@@ -64,7 +64,7 @@ func list(parts ...*part) []Named {
 	var out []Named
 	for _, p := range parts {
 		p.began = make(chan struct{})
-		out = append(out, Named{p.name, p})
+		out = append(out, Named{Name: p.name, Service: p})
 	}
 	return out
 }
@@ -183,8 +183,9 @@ func TestStopReportsErrorsAndPassesStuckServices(t *testing.T) {
 		b := &book{}
 		release := make(chan struct{})
 		one := &part{name: "one", book: b, stopErr: errors.New("flush: disk is full")}
-		stuck := Named{"stuck", Func(func(context.Context) error { <-release; return nil })}
-		g := New(nil, append(list(one), stuck)...)
+		stuck := Named{Name: "stuck", Service: Func(func(context.Context) error { <-release; return nil })}
+		slow := Named{Name: "slow", StopTimeout: 3 * time.Second, Service: Func(func(ctx context.Context) error { <-ctx.Done(); time.Sleep(2 * time.Second); return nil })}
+		g := New(nil, append(list(one), stuck, slow)...)
 		g.StopTimeout = time.Second
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)

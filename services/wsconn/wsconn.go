@@ -7,6 +7,7 @@
 package wsconn
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -41,8 +42,9 @@ type Config struct {
 	Limits     Limits
 	// Workers bounds the messages that are on their way to an edge; 0 is 4,096.
 	Workers int
-	// DrainTimeout is how long connections may take to end when the node does; 0 is 30 s.
-	DrainTimeout time.Duration
+	// DrainWindow is over how long the close frames are spread when the node ends, if there are many; 0 is 10 s. DrainTimeout
+	// is how long all may take; 0 is 30 s.
+	DrainWindow, DrainTimeout time.Duration
 	// Tick is how exact idle and lifetime limits are; 0 is a second.
 	Tick time.Duration
 }
@@ -84,9 +86,8 @@ func New(config Config, deps Deps) (*Service, error) {
 	if deps.Log == nil {
 		deps.Log = slog.Default()
 	}
-	if config.DrainTimeout == 0 {
-		config.DrainTimeout = 30 * time.Second
-	}
+	config.DrainWindow = cmp.Or(config.DrainWindow, 10*time.Second)
+	config.DrainTimeout = cmp.Or(config.DrainTimeout, 30*time.Second)
 	s := &Service{config: config, deps: deps}
 	counters, err := newCounters(deps.Meter, func() int { return s.hub.Len() })
 	if err != nil {
@@ -94,11 +95,18 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s.node = connections.NewNode(connections.NodeConfig{
 		NATS: deps.NATS, Log: deps.Log, Answer: func(r *wsconnv1.Request) *wsconnv1.Answer { return s.hub.Answer(r) },
-		TakenOver: func() { s.hub.EndAll(socket.Restart, "Service restart") },
+		TakenOver: func(told func(string) bool) { s.hub.Abandon(told) },
+		Lost: func(ctx context.Context, h *wsconnv1.Handoff) bool {
+			return s.dispatch.Disconnect(ctx, h, socket.Abnormal, "")
+		},
+		Now: deps.Now,
 	})
 	s.dispatch = dispatch.New(dispatch.Config{Edge: deps.Edge, Workers: config.Workers, Log: deps.Log})
-	s.hub = hub.New(hub.Config{Dispatch: s.dispatch, Journal: s.node, Limits: config.Limits, Tick: config.Tick, Now: deps.Now, Seen: counters.count, Log: deps.Log})
-	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.node.Mint, Take: s.hub.Take, Log: deps.Log})
+	s.hub = hub.New(hub.Config{
+		Dispatch: s.dispatch, Journal: s.node, Limits: config.Limits, Tick: config.Tick, DrainWindow: config.DrainWindow, DrainTimeout: config.DrainTimeout,
+		Now: deps.Now, Seen: counters.count, Log: deps.Log,
+	})
+	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.Mint, Take: s.hub.Take, Log: deps.Log})
 	return s, nil
 }
 
@@ -106,7 +114,12 @@ func New(config Config, deps Deps) (*Service, error) {
 func (s *Service) Ready() <-chan struct{} { return s.node.Claimed() }
 
 // Mint makes the id of a connection that is about to open; false while the node takes none.
-func (s *Service) Mint() (string, bool) { return s.node.Mint() }
+func (s *Service) Mint() (string, bool) {
+	if s.hub.Draining() {
+		return "", false
+	}
+	return s.node.Mint()
+}
 
 // Take takes over a connection whose $connect has passed. It does not block.
 func (s *Service) Take(h *wsconnv1.Handoff, key string, c net.Conn) { s.hub.Take(h, key, c) }
@@ -136,7 +149,7 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(func() error { return s.listener.Run(ctx, sockets...) })
 	}
 	group.Go(func() error {
-		s.hub.Run(ctx, s.config.DrainTimeout)
+		s.hub.Run(ctx)
 		s.dispatch.Wait()
 		return nil
 	})

@@ -10,16 +10,19 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
 	"github.com/limen-gateway/limen/platform/connections"
 	"github.com/limen-gateway/limen/platform/natstest"
+	"github.com/limen-gateway/limen/platform/proxytest"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 )
@@ -31,7 +34,8 @@ const account = "123456789012"
 // fakeEdge answers events: connect by the path, messages by their text.
 type fakeEdge struct {
 	edgev1.EdgeClient
-	seen chan *edgev1.InvokeRequest
+	seen    chan *edgev1.InvokeRequest
+	refused atomic.Int32
 
 	mu      sync.Mutex
 	failing bool
@@ -44,6 +48,7 @@ func (e *fakeEdge) Invoke(ctx context.Context, r *edgev1.InvokeRequest, _ ...grp
 	failing, hold, limits := e.failing, e.hold, e.limits
 	e.mu.Unlock()
 	if failing {
+		e.refused.Add(1)
 		return nil, errors.New("no edge")
 	}
 	e.seen <- r
@@ -487,6 +492,47 @@ func TestEnds(t *testing.T) {
 	})
 }
 
+// TestDrain: the close frames of many connections are spread, no connection opens meanwhile, and every end is told.
+func TestDrain(t *testing.T) {
+	const window, connections = 300 * time.Millisecond, 60
+	w := start(t, Config{DrainWindow: window}, nil)
+	ends := make(chan time.Time, connections)
+	for range connections {
+		c := w.dial("/prod")
+		go func() {
+			if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+				t.Errorf("%v", err)
+			}
+			ends <- time.Now()
+		}()
+		id := w.event(isConnect).GetConnectionId()
+		for !open(w, id) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	go w.stop()
+	first := <-ends
+	if id, ok := w.node.Mint(); ok {
+		t.Errorf("a draining node gives the id %s", id)
+	}
+	if c, err := net.Dial("tcp", w.addr); err == nil {
+		c.Close()
+		t.Error("a draining node listens")
+	}
+	last := first
+	for range connections - 1 {
+		last = <-ends
+	}
+	if spread := last.Sub(first); spread < window/2 {
+		t.Errorf("all were told to go within %v", spread)
+	}
+	for range connections {
+		if got := w.disconnect(); got != "1001 Going away" {
+			t.Error(got)
+		}
+	}
+}
+
 func open(w *world, id string) bool {
 	get := request(id)
 	get.What = &wsconnv1.Request_Get{Get: &wsconnv1.Get{}}
@@ -578,12 +624,64 @@ func TestTheEndIsToldWhenAnEdgeIsBack(t *testing.T) {
 		t.Error(got)
 	}
 	c.Close()
-	time.Sleep(100 * time.Millisecond)
+	for w.edge.refused.Load() < 8 { // the message, every try to tell the end, and the first of those that come later
+		time.Sleep(10 * time.Millisecond)
+	}
 	w.edge.mu.Lock()
 	w.edge.failing = false
 	w.edge.mu.Unlock()
 	if got := w.disconnect(); got != "1006 " {
 		t.Error(got)
+	}
+}
+
+// TestASurvivorTellsTheEnds of the connections of a node that NATS has lost for longer than its lease; when the node is back
+// it closes them, and tells none a second time.
+func TestASurvivorTellsTheEnds(t *testing.T) {
+	s := natstest.Start(t)
+	way := proxytest.New(t, func() (string, string) { return "tcp", s.Proxy.Addr() })
+	nc, err := nats.Connect("nats://"+way.Addr(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreDiscoveredServers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	lonely := start(t, Config{}, nc)
+	survivor := start(t, Config{}, s.Dial(t))
+	c := lonely.dial("/prod")
+	id := lonely.event(isConnect).GetConnectionId()
+	js, err := jetstream.New(s.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if stream, err := js.Stream(t.Context(), "limen_wsconn_journal"); err == nil && stream.CachedInfo().State.Msgs > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the opening is not written down")
+		}
+	}
+	way.Cut()
+	told := survivor.event(isDisconnect)
+	if told.GetConnectionId() != id || told.GetDisconnect().GetCode() != 1006 || told.GetDisconnect().GetReason() != "" || string(told.GetSession()) != "s" || told.GetApiId() != "api" || told.GetStage() != "prod" {
+		t.Errorf("%v", told)
+	}
+	_ = c.WriteMessage(websocket.TextMessage, []byte("hello"))
+	if got := read(t, c); got != "re:hello" {
+		t.Errorf("without NATS: %s", got)
+	}
+	way.Restore(t)
+	if got := closing(t, c); got != "1012 Service restart" {
+		t.Error(got)
+	}
+	lonely.stop()
+	survivor.stop()
+	for _, w := range []*world{lonely, survivor} {
+		for len(w.edge.seen) > 0 {
+			if r := <-w.edge.seen; isDisconnect(r) {
+				t.Errorf("told again: %v", r)
+			}
+		}
 	}
 }
 

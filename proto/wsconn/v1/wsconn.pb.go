@@ -609,11 +609,16 @@ func (x *Answer) GetUserAgent() string {
 	return ""
 }
 
-// Journal is what a node appends to its stream: which connections opened and closed, in order. Whoever takes over the
-// stream of a dead node finds there what $disconnect needs.
+// Journal is one message of a node's subject of the stream: which connections opened and closed, in order. Whoever takes
+// over the journal of a dead node finds there what $disconnect needs. Messages are appended by compare-and-set on the
+// subject's last sequence.
 type Journal struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entries       []*JournalEntry        `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Entries []*JournalEntry        `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The instance that appended it. From the first message of another one than the subject names, the journal is that one's.
+	Writer string `protobuf:"bytes,2,opt,name=writer,proto3" json:"writer,omitempty"`
+	// Nothing is left to do for anybody.
+	Finished      bool `protobuf:"varint,3,opt,name=finished,proto3" json:"finished,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,6 +658,20 @@ func (x *Journal) GetEntries() []*JournalEntry {
 		return x.Entries
 	}
 	return nil
+}
+
+func (x *Journal) GetWriter() string {
+	if x != nil {
+		return x.Writer
+	}
+	return ""
+}
+
+func (x *Journal) GetFinished() bool {
+	if x != nil {
+		return x.Finished
+	}
+	return false
 }
 
 type JournalEntry struct {
@@ -784,9 +803,11 @@ const file_wsconn_v1_wsconn_proto_rawDesc = "" +
 	"\x19last_active_at_unix_milli\x18\x03 \x01(\x03R\x15lastActiveAtUnixMilli\x12\x1b\n" +
 	"\tsource_ip\x18\x04 \x01(\tR\bsourceIp\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\x05 \x01(\tR\tuserAgent\"B\n" +
+	"user_agent\x18\x05 \x01(\tR\tuserAgent\"v\n" +
 	"\aJournal\x127\n" +
-	"\aentries\x18\x01 \x03(\v2\x1d.limen.wsconn.v1.JournalEntryR\aentries\"d\n" +
+	"\aentries\x18\x01 \x03(\v2\x1d.limen.wsconn.v1.JournalEntryR\aentries\x12\x16\n" +
+	"\x06writer\x18\x02 \x01(\tR\x06writer\x12\x1a\n" +
+	"\bfinished\x18\x03 \x01(\bR\bfinished\"d\n" +
 	"\fJournalEntry\x122\n" +
 	"\x06opened\x18\x01 \x01(\v2\x18.limen.wsconn.v1.HandoffH\x00R\x06opened\x12\x18\n" +
 	"\x06closed\x18\x02 \x01(\tH\x00R\x06closedB\x06\n" +

@@ -69,7 +69,9 @@ type Config struct {
 	Limits   Limits
 	// Tick is how exact timers are; 0 is a second.
 	Tick time.Duration
-	Now  func() time.Time
+	// DrainWindow is over how long a drain spreads its close frames, DrainTimeout how long it may take.
+	DrainWindow, DrainTimeout time.Duration
+	Now                       func() time.Time
 	// Seen is told of everything countable; nil tells nobody.
 	Seen func(What, int)
 	Log  *slog.Logger
@@ -100,6 +102,7 @@ type Hub struct {
 	mu       sync.RWMutex
 	sessions map[string]*session
 	closing  bool
+	owed     []ending
 }
 
 // New makes a hub.
@@ -148,8 +151,8 @@ func (h *Hub) serve(handoff *wsconnv1.Handoff, key string, c net.Conn) {
 	h.remove(s)
 	s.finish(end)
 	h.c.Seen(Closed, end.Code)
-	if h.c.Dispatch.Disconnect(h.ctx, handoff, end.Code, end.Reason) {
-		h.c.Journal.Closed(handoff.GetConnectionId())
+	if f := (ending{handoff, end}); !s.abandoned.Load() && !h.tell(f) {
+		h.owe(f)
 	}
 }
 
@@ -198,43 +201,24 @@ func (h *Hub) find(id string) *session {
 
 const goingAway = "Going away"
 
-// Run looks after the timers until ctx ends. Then nothing is taken any more, every connection is closed with 1001 and its
-// end told; drain is how long that may take.
-func (h *Hub) Run(ctx context.Context, drain time.Duration) {
+// Run looks after the timers until ctx ends. Then it drains: nothing is taken any more, every connection is closed with 1001
+// and its end told.
+func (h *Hub) Run(ctx context.Context) {
 	defer h.cancel()
 	ticker := time.NewTicker(h.c.Tick)
 	defer ticker.Stop()
+	retry := time.NewTicker(retryEvery)
+	defer retry.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
 			h.sweep()
+		case <-retry.C:
+			h.payOff()
 		}
 	}
-	h.mu.Lock()
-	h.closing = true
-	h.mu.Unlock()
-	h.EndAll(socket.GoingAway, goingAway)
-	done := make(chan struct{})
-	go func() {
-		h.group.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(drain):
-		h.cancel()
-		<-done
-	}
-}
-
-// EndAll closes every connection.
-func (h *Hub) EndAll(code int, reason string) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	for _, s := range h.sessions {
-		s.end(code, reason)
-	}
+	h.drain()
 }
 
 // sweep closes what is idle or old.

@@ -31,6 +31,8 @@ type session struct {
 	lane    dispatch.Lane
 	cause   atomic.Pointer[socket.Closed] // why the connection ends; the first counts
 	done    chan struct{}                 // closed with cause
+	// abandoned connections end without a word: another node has told their end.
+	abandoned atomic.Bool
 
 	// mu guards what follows.
 	mu      sync.Mutex

@@ -1,0 +1,198 @@
+package connections
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+
+	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
+)
+
+const (
+	journalStream = "limen_wsconn_journal"
+	// journalSubject is followed by an instance, not by a number: a number passes on.
+	journalSubject = "ws.journal."
+	// journalAge is longer than any connection lives.
+	journalAge = 3 * time.Hour
+)
+
+// errTaken says that another node has written into a journal, and owns it now.
+var errTaken = errors.New("connections: another node has taken the journal over")
+
+var errAgain = errors.New("connections: the journal was not where it was believed to be")
+
+// store is the stream of all journals. It is made at first use.
+type store struct {
+	js jetstream.JetStream
+
+	mu   sync.Mutex // guards made
+	made jetstream.Stream
+}
+
+func (s *store) stream(ctx context.Context) (jetstream.Stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made != nil {
+		return s.made, nil
+	}
+	made, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: journalStream, Description: "WebSocket connections opened and closed, by node", Subjects: []string{journalSubject + ">"},
+		MaxAge: journalAge, Storage: jetstream.FileStorage,
+	})
+	if err == nil {
+		s.made = made
+	}
+	return made, err
+}
+
+// instances lists whose journals there are.
+func (s *store) instances(ctx context.Context) ([]string, error) {
+	stream, err := s.stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(journalSubject+">"))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for subject := range info.State.Subjects {
+		out = append(out, strings.TrimPrefix(subject, journalSubject))
+	}
+	return out, nil
+}
+
+// last is the newest message of a journal; its sequence is 0 when there is none.
+func (s *store) last(ctx context.Context, subject string) (*wsconnv1.Journal, uint64, error) {
+	stream, err := s.stream(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	m, err := stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return &wsconnv1.Journal{}, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	var j wsconnv1.Journal
+	return &j, m.Sequence, proto.Unmarshal(m.Data, &j)
+}
+
+// open reads a journal up to a sequence and returns the connections whose end was not told.
+func (s *store) open(ctx context.Context, subject string, last uint64) (map[string]*wsconnv1.Handoff, error) {
+	stream, err := s.stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*wsconnv1.Handoff{}
+	for next := uint64(1); next <= last; {
+		m, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		var j wsconnv1.Journal
+		if err := proto.Unmarshal(m.Data, &j); err != nil {
+			return nil, err
+		}
+		for _, e := range j.GetEntries() {
+			if h := e.GetOpened(); h != nil {
+				out[h.GetConnectionId()] = h
+			} else {
+				delete(out, e.GetClosed())
+			}
+		}
+		next = m.Sequence + 1
+	}
+	return out, nil
+}
+
+// remove deletes the messages of a journal but the newest keep.
+func (s *store) remove(ctx context.Context, subject string, keep uint64) error {
+	stream, err := s.stream(ctx)
+	if err != nil {
+		return err
+	}
+	options := []jetstream.StreamPurgeOpt{jetstream.WithPurgeSubject(subject)}
+	if keep > 0 {
+		options = append(options, jetstream.WithPurgeKeep(keep))
+	}
+	return stream.Purge(ctx, options...)
+}
+
+// pen appends to one journal for as long as nobody else does: each message names the one before, so that of two nodes that
+// believe to own a journal one is refused.
+type pen struct {
+	store   *store
+	subject string
+	writer  string
+
+	mu   sync.Mutex // guards seen
+	seen uint64     // sequence of the newest message that is known; 0 is none
+}
+
+// append adds a message. errTaken is final; after any other error the same may be tried again, and entries that arrive
+// twice do no harm.
+func (p *pen) append(ctx context.Context, j *wsconnv1.Journal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if _, err := p.store.stream(ctx); err != nil {
+		return err
+	}
+	j.Writer = p.writer
+	data, err := proto.Marshal(j)
+	if err != nil {
+		return err
+	}
+	ack, err := p.store.js.Publish(ctx, p.subject, data, jetstream.WithExpectLastSequencePerSubject(p.seen))
+	if err == nil {
+		p.seen = ack.Sequence
+		return nil
+	}
+	if !isConflict(err) {
+		return err
+	}
+	return p.look(ctx)
+}
+
+// look finds out who wrote last: another node, or this one in a message whose acknowledgement was lost. What is old leaves
+// the stream.
+func (p *pen) look(ctx context.Context) error {
+	newest, sequence, err := p.store.last(ctx, p.subject)
+	if err != nil {
+		return err
+	}
+	if sequence > 0 && newest.GetWriter() != p.writer {
+		return errTaken
+	}
+	p.seen = sequence
+	return errAgain
+}
+
+func (p *pen) written() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen > 0
+}
+
+// confirm makes sure that the journal is still this node's, after a time in which others could not see it alive.
+func (p *pen) confirm(ctx context.Context) error {
+	if !p.written() {
+		return nil // there is nothing to take over
+	}
+	err := p.append(ctx, &wsconnv1.Journal{})
+	if errors.Is(err, errAgain) {
+		err = p.append(ctx, &wsconnv1.Journal{})
+	}
+	return err
+}
