@@ -104,6 +104,7 @@ const (
 	MeteringAway
 
 	StatusOverridden
+	LoopCut
 )
 
 type sentence struct {
@@ -211,6 +212,7 @@ var sentences = [...]sentence{
 	MeteringAway:   {text: "metering does not answer; this edge alone decided on {1}"},
 
 	StatusOverridden: {text: "a template set the status {n}"},
+	LoopCut:          {text: "the #foreach at line {n} skipped what it had beyond 1000 elements"},
 }
 
 // IsCause reports whether the code explains a failure.

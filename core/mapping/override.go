@@ -10,6 +10,10 @@ import (
 // State is what the templates of one request share: the overrides, which a response template sees as the request template
 // left them (spec/rest.md 6.6). The zero value is ready. What it holds lives as long as the request.
 type State struct {
+	// Cut is the line of a #foreach whose elements beyond the limit were skipped, in the template that was rendered last; 0 for
+	// none (spec/rest.md 6.5).
+	Cut int
+
 	request, response *vtl.Map
 	written           map[string]bool
 	twice             string

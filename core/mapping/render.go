@@ -42,7 +42,12 @@ func (t *Template) Trace(in Input, body string, state *State, trace vtl.Trace) (
 	if t.program == nil {
 		return t.literal, nil
 	}
-	out, err := t.program.Render(t.variables(in, body, state), vtl.Limits{}, trace)
+	state.Cut = 0
+	var limits vtl.Limits
+	if t.loops {
+		limits.Cut = func(line int) { state.Cut = line }
+	}
+	out, err := t.program.Render(t.variables(in, body, state), limits, trace)
 	if err != nil {
 		return nil, failure(err)
 	}

@@ -169,6 +169,16 @@ func TestRender_pathsThatATemplateMakesUp(t *testing.T) {
 	}
 }
 
+// The limit skips elements in silence; the state tells where.
+func TestRender_tellsOfLoopsThatWereCut(t *testing.T) {
+	s, in := &State{}, about(t, "", "", "")
+	for text, want := range map[string]int{"\n#foreach($i in [1..1001])#end": 2, "#foreach($i in [1..1000])#end": 0, "$input.body": 0} {
+		if _, err := compiled(t, text).Render(in, "", s); err != nil || s.Cut != want {
+			t.Errorf("%q: cut at line %d, want %d; %v", text, s.Cut, want, err)
+		}
+	}
+}
+
 func TestState(t *testing.T) {
 	s, in := &State{}, about(t, "", "", "")
 	if o := s.Request(); o.Header != nil || o.Path != nil || o.Query != nil || s.ResponseHeaders() != nil {

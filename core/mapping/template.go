@@ -22,6 +22,7 @@ type Template struct {
 
 	literal []byte       // the output of a template that is text alone
 	program *vtl.Program // nil for such a one
+	loops   bool         // whether there may be a #foreach
 	paths   paths
 }
 
@@ -36,7 +37,7 @@ func Compile(key, text string) (*Template, error) {
 	if err != nil {
 		return nil, failure(err)
 	}
-	t.program = program
+	t.program, t.loops = program, strings.Contains(text, "foreach") || strings.Contains(text, "evaluate")
 	return t, nil
 }
 

@@ -175,6 +175,10 @@ func (s *foreachStep) turns(r *renderer, w *walk, names loopNames, l *loop) (int
 	n := 0
 	for w.hasNext() {
 		if n >= r.limits.Iterations {
+			if r.limits.Cut != nil {
+				line, _ := s.place.position()
+				r.limits.Cut(line)
+			}
 			return n, nil // spec/vtl.md 5.3: silently
 		}
 		n++

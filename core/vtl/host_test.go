@@ -17,6 +17,18 @@ func TestProgram_Uses(t *testing.T) {
 	}
 }
 
+func TestLimits_Cut(t *testing.T) {
+	p, err := CompileText("#foreach($i in [1..2])$i#end\n#foreach($i in [1..3])$i#end", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []int
+	out, err := p.Render(nil, Limits{Iterations: 2, Cut: func(line int) { lines = append(lines, line) }}, nil)
+	if err != nil || string(out) != "1212" || !slices.Equal(lines, []int{2}) {
+		t.Errorf("%q %v, cut at %v", out, err, lines)
+	}
+}
+
 func TestMap_Written(t *testing.T) {
 	m := NewMap(0)
 	var keys []string

@@ -4,8 +4,10 @@ import "fmt"
 
 // Limits bound what one render may take. A zero field means its default.
 type Limits struct {
-	// Iterations of one #foreach; further elements are silently skipped and the trace says so (spec/vtl.md 5.3).
+	// Iterations of one #foreach; further elements are silently skipped and the trace says so (spec/vtl.md 5.3). Cut, when
+	// set, is told the line of each #foreach that it happens to.
 	Iterations int
+	Cut        func(line int)
 	// MacroDepth is how deep macros may call each other (spec/vtl.md 5.5).
 	MacroDepth int
 	// Output is the size in bytes of the output, and of any one string, list or map on the way.

@@ -96,6 +96,7 @@ func TestTemplates_mock(t *testing.T) {
 		method{"/status", "GET", withResponses(mock(`{"statusCode": $input.params('s')}`), ok, response("404", "404", nil, asJSON("gone")))},
 		method{"/kept", "GET", withResponses(mock("#set($context.requestOverride.path.body = $input.params('s'))\n{\"statusCode\": 200}\n"), ok)},
 		method{"/early", "GET", withResponses(mock(`#set($context.responseOverride.status = 444)#set($context.responseOverride.header.foo = "bar"){"statusCode": 200}`), response("200", `2\d{2}`, nil, nil))},
+		method{"/cut", "GET", withResponses(mock("\n#foreach($i in [0..1000])#end{\"statusCode\": 200}"), ok)},
 		method{"/odd", "GET", withResponses(mock(`#set($context.responseOverride.status = "odd"){"statusCode": 200}`), ok)},
 	)})
 	for _, tt := range []struct{ path, status, body, foo string }{
@@ -108,6 +109,9 @@ func TestTemplates_mock(t *testing.T) {
 		if body := strings.ReplaceAll(a.body, a.header("x-amzn-RequestId"), "ID"); fmt.Sprint(a.status) != tt.status || tt.body != "" && body != tt.body || a.header("foo") != tt.foo {
 			t.Errorf("%s: %+v", tt.path, a)
 		}
+	}
+	if a := w.get("/prod/cut"); a.status != 200 || !strings.Contains(w.explainAll(a), "integration request: the #foreach at line 2 skipped what it had beyond 1000 elements") {
+		t.Error(w.explainAll(a))
 	}
 	if a := w.get("/prod/early"); !strings.Contains(w.explainAll(a), "integration response: a template set the status 444") {
 		t.Error(w.explainAll(a))

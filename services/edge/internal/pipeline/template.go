@@ -31,6 +31,10 @@ func transform(x *exchange.Exchange, s side, t *mapping.Template, body []byte) (
 		return nil, templateFailed(x, s, t, err)
 	}
 	x.Record.Add(s.phase, s.mapped, t.Title)
+	if line := x.Templates.Cut; line > 0 {
+		x.Record.AddNumber(s.phase, executionlog.LoopCut, int64(line))
+		x.Templates.Cut = 0
+	}
 	return out, nil
 }
 
