@@ -63,11 +63,25 @@ bench: ## every benchmark of the product, then the data plane beside nginx and G
 bench-setup: ## install what bench compares with: nginx and wrk, as root on Debian
 	cd test && go run ./bench -setup
 
+.PHONY: oracles
+oracles: ## install the reference engines that differential and bench compare with, as root on Debian: Velocity, Jayway's JsonPath
+	apt-get install -y --no-install-recommends default-jdk-headless velocity libjson-smart-java libjsonpath-java
+
+COUNT ?= 100000
+SEED ?= 1
+.PHONY: differential
+differential: ## COUNT generated templates and paths, from SEED, on our engines and on the reference engines; fails without those
+	LIMEN_DIFFERENTIAL=$(COUNT) LIMEN_DIFFERENTIAL_SEED=$(SEED) go test -count=1 -timeout 60m -v -run '^(TestDifferential|TestOracle|TestOraclePrints)$$' ./core/vtl ./core/jsonpath
+
+.PHONY: rows
+rows: ## the ledger of the spec's rows: what the project's own cases show, what is left out and why
+	cd tools && go run ./specrows -spec ../spec/vtl.md -left ../spec/vtl.left ../core/vtl/testdata ../core/mapping/testdata
+
 .PHONY: check
-check: ## generate and compare, format, vet, lint and layout; changes nothing that is current
+check: ## generate and compare, format, vet, lint, layout and rows; changes nothing that is current
 	@$(MAKE) --no-print-directory gen >/dev/null && git diff --exit-code --stat -- proto docs || { echo "generated files are not current; commit what make gen wrote"; exit 1; }
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted; run make fmt:"; echo "$$files"; exit 1; }
-	@$(MAKE) --no-print-directory vet lint layout
+	@$(MAKE) --no-print-directory vet lint layout rows
 
 .PHONY: ci
 ci: ## what CI runs, each step with its seconds

@@ -260,3 +260,26 @@ func TestInsideItself(t *testing.T) {
 		}
 	}
 }
+
+// TestBadInput: numbers and texts that nobody sends by accident are read, compared and printed in bounded time.
+func TestBadInput(t *testing.T) {
+	digits := strings.Repeat("9", 200_000)
+	document := parse(t, `[1e999999999,1e-999999999,-1e999999999,`+digits+`,0.`+digits+`,1E+0000000000000000000000001,1]`)
+	for path, want := range map[string]int{"$[?(@ == 1)]": 1, "$[?(@ > 1)]": -1, "$[?(@ < 0)]": -1, "$[?(@ in [1, 1e999999998])]": 1, "$[?(@ =~ /9+/)]": -1} {
+		p, err := Compile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := p.Eval(document)
+		if err != nil || want >= 0 && v.Len() != want {
+			t.Errorf("%s: %d, %v", path, v.Len(), err)
+		}
+		_ = v.String()
+		_ = v.AppendPrinted(nil)
+	}
+	for _, path := range []string{"$..[?(@.length() > 1e999999999)]", "$[99999999999999999999]", "$[-99999999999999999999:99999999999999999999]", "$.sum()", "$.max()", "$.stddev()"} {
+		if p, err := Compile(path); err == nil {
+			_, _ = p.Eval(document)
+		}
+	}
+}

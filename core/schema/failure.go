@@ -45,8 +45,11 @@ func (r *reporter) report(e *jsonschema.ValidationError) Failures {
 	slices.SortStableFunc(all, compare)
 	first := all[0].location
 	kept := all[:0]
+	type place struct{ pointer, message string }
+	told := map[place]bool{}
 	for _, f := range all {
-		if reached(f.location, first) && !slices.ContainsFunc(kept, func(k Failure) bool { return same(k, f) }) {
+		if at := (place{f.Pointer, f.Message}); reached(f.location, first) && !told[at] {
+			told[at] = true
 			kept = append(kept, f)
 		}
 	}
@@ -139,5 +142,3 @@ func reached(location, first []string) bool {
 	parent := location[:len(location)-1]
 	return slices.Equal(parent, first[:len(parent)])
 }
-
-func same(a, b Failure) bool { return a.Pointer == b.Pointer && a.Message == b.Message }

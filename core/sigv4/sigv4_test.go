@@ -319,3 +319,24 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	})
 }
+
+// TestBadInput: whatever comes, it is refused with a text that fits a header line's job.
+func TestBadInput(t *testing.T) {
+	much := strings.Repeat("a=b&%ff&", 1_250_000)
+	for _, r := range []*Request{
+		get("/", "X-Amz-Algorithm="+Algorithm+"&"+much),
+		get("/", "", "Authorization", Algorithm+" "+strings.Repeat("Credential=a/b/c/d/e,", 500_000)),
+		get("/", "", "Authorization", Algorithm+" Credential=AKID/20260301/eu-west-1/execute-api/aws4_request, SignedHeaders=host;"+strings.Repeat("x;", 1_000_000)+"y, Signature=00", "X-Amz-Date", "20260301T120000Z"),
+		get("/", "", "Authorization", Algorithm+" Credential=\xff\xfe/20260301/eu-west-1/execute-api/aws4_request, SignedHeaders=host, Signature=\xff", "X-Amz-Date", "20260301T120000Z"),
+		get("/", "", "Authorization", Algorithm+" Credential=AKID/20260301/eu-west-1/execute-api/aws4_request, SignedHeaders=host, Signature=00", "X-Amz-Date", strings.Repeat("9", 1_000_000)),
+		get(strings.Repeat("/%2F..", 1_000_000), "", "Authorization", Algorithm+" Credential=AKID/20260301/eu-west-1/execute-api/aws4_request, SignedHeaders=host, Signature=00", "X-Amz-Date", "20260301T120000Z"),
+	} {
+		s, err := Parse(r)
+		if err == nil {
+			err = s.Verify(r, alice.Secret, rules)
+		}
+		if err == nil || err.Message == "" {
+			t.Errorf("%.40s %v: got %v", r.Path, len(r.Headers), err)
+		}
+	}
+}

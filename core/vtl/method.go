@@ -20,7 +20,6 @@ const (
 	onSet    // keySet(), entrySet()
 	onValues // values()
 	onObject
-	onClass
 	receivers
 )
 
@@ -55,9 +54,6 @@ func receiverOf(v Value) receiver {
 			return onValues
 		}
 		return onSet
-	}
-	if _, ok := v.any().(class); ok {
-		return onClass
 	}
 	return onObject
 }
@@ -108,7 +104,7 @@ func buildMethodTable() map[string]*methodSet {
 	add(viewMethods, onSet, onValues)
 	add(mapMethods, onMap)
 	add(objectMethods, onString, onInteger, onLong, onDouble, onBoolean, onCharacter, onBigInteger, onBigDecimal,
-		onList, onArray, onMap, onSet, onValues, onObject, onClass)
+		onList, onArray, onMap, onSet, onValues, onObject)
 	return table
 }
 
@@ -213,7 +209,7 @@ func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value
 		return Value{}, r.exhausted()
 	}
 	to := receiverOf(v)
-	if to >= onObject {
+	if to == onObject {
 		found, ok, err := v.Object().Call(name, args)
 		if ok || err != nil {
 			return found, err
@@ -225,10 +221,10 @@ func (r *renderer) invoke(v Value, name string, methods *methodSet, args []Value
 	if l, ok := v.any().(*loop); ok { // $foreach is a map, too
 		v, to = MapValue(l.store()), onMap
 	}
-	m, err := methods.choose(to, args)
-	if c, ok := v.any().(class); ok && m == nil && err == nil {
+	if c, ok := v.any().(class); ok {
 		return r.static(c, methods, args)
 	}
+	m, err := methods.choose(to, args)
 	if m == nil {
 		return Value{}, err
 	}
@@ -260,6 +256,8 @@ func (r *renderer) static(c class, methods *methodSet, args []Value) (Value, err
 	switch {
 	case m == nil || c.of == onArray:
 		return Value{}, err
+	case c.of == onObject && m.name != "toString":
+		return m.call(r, ObjectValue(c), args) // what a type has only inherited its class has, too
 	case !m.isStatic(c.of):
 		return Value{}, errNoInstance
 	}

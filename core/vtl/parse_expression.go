@@ -75,13 +75,13 @@ func (p *parser) primary() {
 	p.accept(tokenWhitespace)
 	if p.peekKind() == tokenLeftParen {
 		from := p.open()
-		start := p.take().start
+		start := p.take().end
 		p.expression()
 		if p.failed != nil {
 			return
 		}
+		p.node(nodeExpression, start, "", from) // its literal is what stands between the parentheses
 		p.expect(tokenRightParen, ")")
-		p.node(nodeExpression, start, "", from)
 	} else {
 		p.parameter()
 	}

@@ -72,9 +72,10 @@ func (x *vector) checkOverrides(context *Map) string {
 }
 
 // TestVectors runs the vectors of the project (cases.jsonl) and what was recorded from the reference engine since: a case
-// for every method and pattern, and the generated templates that once differed (reference.jsonl).
+// for every method and pattern, and the generated templates that once differed (reference.jsonl); and a case for each row of
+// spec/vtl.md, which it names (rows.jsonl).
 func TestVectors(t *testing.T) {
-	for _, file := range []string{"cases.jsonl", "reference.jsonl"} {
+	for _, file := range []string{"cases.jsonl", "reference.jsonl", "rows.jsonl"} {
 		t.Run(file, func(t *testing.T) {
 			passed, total := map[string]int{}, map[string]int{}
 			for _, x := range vectors(t, file) {
@@ -90,7 +91,7 @@ func TestVectors(t *testing.T) {
 					t.Errorf("%s is listed as a known gap and passes", x.Name)
 				}
 			}
-			t.Logf("vtl: core %d of %d, edge %d of %d", passed["core"], total["core"], passed["edge"], total["edge"])
+			t.Logf("vtl: core %d of %d, edge %d of %d, others %d of %d", passed["core"], total["core"], passed["edge"], total["edge"], passed[""], total[""])
 		})
 	}
 }
