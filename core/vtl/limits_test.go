@@ -123,3 +123,32 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// TestPrintingCosts: what prints a long list pays for each byte once, however many elements there are.
+func TestPrintingCosts(t *testing.T) {
+	items := make([]Value, 100_000)
+	for i := range items {
+		items[i] = StringValue("an element")
+	}
+	for _, list := range []*List{NewList(items...), NewJSONArray(items...)} {
+		p, err := CompileText("$l", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.Render([]Variable{{"l", ListValue(list)}}, Limits{Steps: 300_000}, nil)
+		if err != nil || len(out) < 12*len(items) {
+			t.Errorf("%d bytes, %v", len(out), err)
+		}
+	}
+	x := vector{Body: `["` + strings.Repeat("x", DefaultOutput) + `"]`}
+	for _, template := range []string{"$input.body", "$input.json('$')", "$input.path('$')", "$input.path('$')[0].concat('x')"} {
+		p, err := CompileText(template, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e *Error
+		if _, err = p.Render(x.variables(p.Uses), Limits{}, nil); !errors.As(err, &e) || e.Kind != ErrLimit || e.Line != 1 {
+			t.Errorf("%s of 10 MB: %v", template, err)
+		}
+	}
+}
