@@ -25,6 +25,12 @@ func httpTo(uri string, templates, parameters map[string]string) *apigatewayv1.I
 		RequestTemplates: str(templates), RequestParameters: str(parameters)}
 }
 
+func getFrom(uri string, templates map[string]string) *apigatewayv1.Integration {
+	in := httpTo(uri, templates, nil)
+	in.HttpMethod = proto.String("GET")
+	return in
+}
+
 // TestTemplates_transformRequestsAndAnswers is spec/rest.md 4.5, 4.9 and 6 on the wire: what the backend gets, and what the
 // client.
 func TestTemplates_transformRequestsAndAnswers(t *testing.T) {
@@ -48,6 +54,7 @@ func TestTemplates_transformRequestsAndAnswers(t *testing.T) {
 		method{"/over/{id}", "POST", withResponses(httpTo(uri, asJSON(overriding), byID),
 			response("200", "", map[string]string{"method.response.header.X-A": "'mapped'"},
 				asJSON(`#set($context.responseOverride.header.X-A = "over")#set($context.responseOverride.header.Content-Type = "text/x")#set($context.responseOverride.header.Date = "d")#set($context.responseOverride.status = 201)$context.requestOverride.header.List`)))},
+		method{"/get", "POST", withResponses(getFrom("http://"+addr+"/x", asJSON("ignored")), response("200", "", nil, asJSON("$input.json('$.from')")))},
 		method{"/answer", "POST", withResponses(httpTo("http://"+addr+"/x", nil, nil), response("200", "", nil, asJSON("$input.body")))},
 	)})
 	post := func(path, headers, body string) answer {
@@ -60,6 +67,7 @@ func TestTemplates_transformRequestsAndAnswers(t *testing.T) {
 		{"by accept", "/json/7", "Accept: text/plain;q=1, a/b", `{}`, "POST /7?q=mapped HTTP/1.1", `{"id":"7","n":"","c":"blue"}`, "200", `[1,2]`, "text/plain"},
 		{"by the pattern", "/json/fail", "", ``, "POST /fail?q=mapped HTTP/1.1", `{"id":"fail","n":"","c":"blue"}`, "444", `{"why":"none"}`, "application/json"},
 		{"overrides", "/over/7", "", `{"line":"a\r\nb: c"}`, "POST /o/p?q=1&q=2%203 HTTP/1.1", `<a/>`, "201", `[a, b]`, "text/x"},
+		{"a verb without a body", "/get", "", `{}`, "GET /x HTTP/1.1", ``, "200", `"backend"`, "application/json"},
 		{"an answer's template alone", "/answer", "", `as it is`, "POST /x HTTP/1.1", `as it is`, "200", `{"got":[1,2],"from":"backend"}`, "application/json"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -39,12 +39,17 @@ func (c *Caller) HTTP(ctx context.Context, x *exchange.Exchange) error {
 	if o.method == "" {
 		o.method = x.Request.Method
 	}
+	if in.Type == exchange.HTTP && bodiless(o.method) {
+		o.body = nil // spec/rest.md 4.3: whatever the template made
+	}
 	uri, _, _ = strings.Cut(uri, "?") // records hold no query strings
 	x.Record.Add(executionlog.PhaseIntegration, executionlog.BackendCalled, o.method, uri)
 	if in.Type == exchange.HTTP {
 		x.AddResponseHeader("X-Amzn-Trace-Id", x.Trace.Header) // spec/rest.md 12.1: not for HTTP_PROXY
 	}
+	span := openSpan(ctx, x, &o, uri)
 	err = c.Client.do(ctx, x, &o)
+	closeSpan(span, x, err)
 	took := time.Since(start)
 	x.Record.Backend = took
 	if err != nil {
@@ -149,7 +154,7 @@ func appendHead(x *exchange.Exchange, dst []byte, o *outgoing) []byte {
 	}
 	hasBody := bodyVerb(o.method) || len(o.body) > 0
 	if in.Type == exchange.HTTPProxy {
-		dst = appendClientHeaders(dst, x, &m)
+		dst = appendClientHeaders(dst, x, o, &m)
 	} else {
 		dst = m.appendDefault(dst, "Accept", "application/json")
 		if hasBody {
@@ -166,6 +171,9 @@ func appendHead(x *exchange.Exchange, dst []byte, o *outgoing) []byte {
 	}
 	dst = append(append(append(dst, "X-Amzn-Apigateway-Api-Id: "...), x.Scope.API...), "\r\n"...)
 	dst = append(append(append(dst, "X-Amzn-Trace-Id: "...), x.Trace.Header...), "\r\n"...)
+	if o.traceparent != "" && !m.has("traceparent") {
+		dst = append(append(append(dst, "traceparent: "...), o.traceparent...), "\r\n"...)
+	}
 	return append(dst, "\r\n"...)
 }
 
@@ -176,15 +184,17 @@ func orDefault(s, d string) string {
 	return s
 }
 
+func bodiless(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
+
 // bodyVerb: these carry a length even when it is zero.
 func bodyVerb(method string) bool { return method == "POST" || method == "PUT" || method == "PATCH" }
 
 // appendClientHeaders passes the client's headers on, in their order and spelling, without those that never reach an
 // HTTP_PROXY backend and those that a mapping replaces.
-func appendClientHeaders(dst []byte, x *exchange.Exchange, m *mapped) []byte {
+func appendClientHeaders(dst []byte, x *exchange.Exchange, o *outgoing, m *mapped) []byte {
 	agent := m.has("user-agent")
 	for _, h := range x.Request.Headers {
-		if !passesToProxy(h.Name, h.Value) || m.has(h.Name) {
+		if !passesToProxy(h.Name, h.Value) || m.has(h.Name) || o.traceparent != "" && strings.EqualFold(h.Name, "traceparent") {
 			continue
 		}
 		if len(h.Name) == 10 && strings.EqualFold(h.Name, "user-agent") {

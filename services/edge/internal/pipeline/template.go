@@ -51,7 +51,11 @@ func transformRequest(x *exchange.Exchange, kind exchange.Type, t *mapping.Templ
 	if err != nil {
 		return err
 	}
-	x.Payload, x.Overrides = out, x.Templates.Request()
+	x.Payload = out
+	if kind == exchange.Mock {
+		return nil // nothing is sent
+	}
+	x.Overrides = x.Templates.Request()
 	for i := range x.Overrides.Header {
 		if name := x.Overrides.Header[i].Name; exchange.ForbiddenHeader(kind, name) {
 			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.MappingForbidden, name, string(kind))
