@@ -23,6 +23,9 @@ type compiler struct {
 	branches  chunk[branch]
 	maths     chunk[mathExpr]
 	equals    chunk[equalExpr]
+	strings   chunk[stringExpr]
+	called    chunk[callStep]
+	literals  chunk[string]
 }
 
 // Compile makes a program of a tree. An error is an *Error with the place.
@@ -245,7 +248,8 @@ func (c *compiler) operator(n *node) expression {
 // template ends in text, else when it is rendered.
 func (c *compiler) interpolated(n *node) expression {
 	outer := c.source
-	e := &stringExpr{source: source{text: n.sub.text, within: c.at(n)}}
+	e := c.strings.one()
+	e.source.text, e.source.within = n.sub.text, c.at(n)
 	c.source = &e.source
 	defer func() { c.source = outer }()
 	kids := n.sub.root.kids

@@ -100,7 +100,7 @@ func (c *compiler) evaluate(n *node) step {
 // macro makes the definition known. The first of a name wins (spec/vtl.md 5.5).
 func (c *compiler) macro(n *node) {
 	last := len(n.kids) - 1
-	m := &macro{name: n.kids[0].text}
+	m := &macro{name: n.kids[0].text, params: make([]int32, 0, last-1)}
 	for _, k := range n.kids[1:last] {
 		name := c.literal(k)
 		if k.kind == nodeReference {
@@ -121,7 +121,8 @@ func (c *compiler) macro(n *node) {
 
 func (c *compiler) call(n *node) step {
 	name := n.text
-	s := &callStep{place: c.at(n), literal: c.literal(n), content: -1}
+	s := c.called.one()
+	s.place, s.literal, s.content = c.at(n), c.literal(n), -1
 	if n.ref != nil {
 		s.literal = n.ref.literal
 	}
@@ -143,7 +144,7 @@ func (c *compiler) call(n *node) step {
 		}
 	}
 	s.args = c.expressions(kids)
-	s.literals = make([]string, len(kids))
+	s.literals = c.literals.many(len(kids))
 	for i, k := range kids {
 		switch k.kind {
 		case nodeReference, nodeString, nodeInterpolated, nodeList, nodeMap, nodeRange:

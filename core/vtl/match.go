@@ -88,6 +88,9 @@ func (l *lexer) setLength() int {
 	for i < len(l.text) && isBlank(l.text[i]) {
 		i++
 	}
+	if i == len(l.text) || l.text[i] != '#' {
+		return 0
+	}
 	rest := l.text[i:]
 	switch {
 	case strings.HasPrefix(rest, "#set"):

@@ -395,14 +395,29 @@ func (p *parser) setStatement() {
 // parsers keeps the memory of trees that have been compiled.
 var parsers = sync.Pool{New: func() any { return new(parser) }}
 
+// keptLength bounds the lists that a parser keeps for the next template.
+const keptLength = 4096
+
+// kept is an empty list with a list's memory, unless that is much.
+func kept[T any](list []T) []T {
+	if cap(list) > keptLength {
+		return nil
+	}
+	clear(list[:cap(list)])
+	return list[:0]
+}
+
 // release empties the parser and gives it back. Nothing may hold on to its tree.
 func (p *parser) release() {
 	p.nodes.recycle()
 	p.lists.recycle()
 	p.refs.recycle()
 	p.trees.recycle()
-	clear(p.stack[:cap(p.stack)])
-	*p = parser{stack: p.stack[:0], nodes: p.nodes, lists: p.lists, refs: p.refs, trees: p.trees,
-		lexer: lexer{stack: p.lexer.stack[:0], specials: p.specials[:0], cuts: p.cuts[:0]}}
+	if len(p.macros) > keptLength {
+		p.macros = nil
+	}
+	clear(p.macros)
+	*p = parser{stack: kept(p.stack), macros: p.macros, nodes: p.nodes, lists: p.lists, refs: p.refs, trees: p.trees,
+		lexer: lexer{stack: kept(p.lexer.stack), specials: kept(p.specials), cuts: kept(p.cuts)}}
 	parsers.Put(p)
 }

@@ -47,6 +47,9 @@ func (r *jsonReader) space() {
 }
 
 func (r *jsonReader) peek() byte {
+	if c := r.s[r.i]; c > ' ' {
+		return c
+	}
 	r.space()
 	return r.s[r.i]
 }
@@ -76,11 +79,7 @@ func (r *jsonReader) value() Value {
 			}
 			r.want(',')
 		}
-		m := r.maps.one()
-		m.entries = r.entries.many((len(r.stack) - from) / 2)[:0]
-		for i := from; i < len(r.stack); i += 2 {
-			m.put(r.stack[i], r.stack[i+1])
-		}
+		m := r.object(r.stack[from:])
 		r.stack = r.stack[:from]
 		return MapValue(m)
 	case '[':
@@ -112,6 +111,26 @@ func (r *jsonReader) value() Value {
 		return r.word("null", Value{})
 	}
 	return r.number()
+}
+
+// object makes a map of keys and values.
+func (r *jsonReader) object(pairs []Value) *Map {
+	m := r.maps.one()
+	entries := r.entries.many(len(pairs) / 2)
+	for i := range entries {
+		for j := range i {
+			if len(entries) >= indexFrom || sameKey(&entries[j].key, &pairs[2*i]) { // a large one, or a key again
+				m.entries = entries[:0]
+				for k := 0; k < len(pairs); k += 2 {
+					m.put(pairs[k], pairs[k+1])
+				}
+				return m
+			}
+		}
+		entries[i].key, entries[i].value = pairs[2*i], pairs[2*i+1]
+	}
+	m.entries = entries
+	return m
 }
 
 func (r *jsonReader) word(w string, v Value) Value {
