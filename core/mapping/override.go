@@ -47,14 +47,15 @@ func (s *State) ResponseHeaders() []Override {
 	return overrides(s.response, "header")
 }
 
-// Status is the override of the status; false without one, and for what is no status from 100 to 599 (spec/rest.md 4.9).
+// Status is the override of the status; false without one, and for what is no status from 200 to 599: an interim status would
+// leave the client waiting for an answer (spec/rest.md 6.6).
 func (s *State) Status() (int, bool) {
 	if s.response == nil {
 		return 0, false
 	}
 	v, _ := s.response.Get("status")
 	n, err := strconv.Atoi(v.String())
-	return n, err == nil && n >= 100 && n <= 599
+	return n, err == nil && n >= 200 && n <= 599
 }
 
 // begin prepares the overrides for one evaluation. Within it each may be written once: an override is final

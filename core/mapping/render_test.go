@@ -222,7 +222,7 @@ func TestState(t *testing.T) {
 	if _, err := compiled(t, `#set($x = $context.responseOverride.header)`).Render(in, "", s); err != nil {
 		t.Error(err)
 	}
-	for status, want := range map[string]bool{"100": true, "599": true, "'404'": true, "99": false, "600": false, "'x'": false, "4.5": false, "[]": false} {
+	for status, want := range map[string]bool{"200": true, "199": false, "599": true, "'404'": true, "99": false, "600": false, "'x'": false, "4.5": false, "[]": false} {
 		s := &State{}
 		if _, err := compiled(t, "#set($context.responseOverride.status = "+status+")").Render(in, "", s); err != nil {
 			t.Fatal(err)

@@ -141,7 +141,9 @@ var plannedOfRoute = []planned[servedRoute]{
 		return slices.ContainsFunc(r.answers, func(a *apigatewayv2v1.IntegrationResponse) bool { return a.GetContentHandlingStrategy() != "" })
 	}, "answers pass as they are"},
 	{"IntegrationResponse.responseParameters", func(r servedRoute) bool {
-		return slices.ContainsFunc(r.answers, func(a *apigatewayv2v1.IntegrationResponse) bool { return len(a.GetResponseParameters().GetEntries()) > 0 })
+		return slices.ContainsFunc(r.answers, func(a *apigatewayv2v1.IntegrationResponse) bool {
+			return len(a.GetResponseParameters().GetEntries()) > 0
+		})
 	}, "they are not mapped"},
 	{"RouteResponse.responseParameters", func(r servedRoute) bool {
 		return slices.ContainsFunc(r.responses, func(a *apigatewayv2v1.RouteResponse) bool { return len(a.GetResponseParameters().GetEntries()) > 0 })
