@@ -85,7 +85,7 @@ func newAdmin(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Reflection: true, TrustClaims: true, Unary: service.Interceptors()})
+	server := rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, Reflection: true, TrustClaims: true, Unary: service.Interceptors()})
 	service.Register(server)
 	c := &controlPlane{house: h, service: service, server: server, asker: asker}
 	c.handler = bothFaces(server, service.Handler(server.Local(rpc.Admin)))

@@ -46,7 +46,7 @@ func newAuthz(h *house) (run.Service, error) {
 		return nil, err
 	}
 	n := &authzNode{house: h, service: service, invoker: invoker,
-		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, TrustClaims: true})}
+		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: true})}
 	service.Register(n.server)
 	h.authz = n
 	return n, nil

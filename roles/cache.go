@@ -32,7 +32,7 @@ func newCache(h *house) (run.Service, error) {
 		return nil, err
 	}
 	n := &cacheNode{house: h, service: service,
-		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, TrustClaims: true})}
+		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: true})}
 	service.Register(n.server)
 	h.cache = n
 	return n, nil

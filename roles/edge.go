@@ -120,12 +120,13 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Metering: counts, Cache: cache, Fallback: fallback, Sockets: sockets,
 		Node: localNode{h}, Connections: connected,
 		Log: h.telemetry.Log, AccessLog: lines, Meter: h.telemetry.Meters.Meter("limen/edge"),
+		Traces: h.telemetry.Traces, Sampling: h.telemetry.Sampling(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	n := &edgeNode{house: h, service: service, invoker: invoker, access: access, asker: asker,
-		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, TrustClaims: true})}
+		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: true})}
 	service.Register(n.server)
 	h.edge.Store(n)
 	return n, nil

@@ -43,7 +43,14 @@ type whole struct {
 // startWhole runs every role in dir until the test ends, or stop is called.
 func startWhole(t *testing.T, dir string) (w *whole, stop func()) {
 	t.Helper()
-	c := Config{DataDir: dir, Listen: "127.0.0.1:0"}
+	return startWholeWith(t, Config{DataDir: dir})
+}
+
+// startWholeWith is startWhole with settings.
+func startWholeWith(t *testing.T, c Config) (w *whole, stop func()) {
+	t.Helper()
+	dir := c.DataDir
+	c.Listen = "127.0.0.1:0"
 	settings.Defaults(&c)
 	tel, err := telemetry.New(c.Telemetry, "limen-test", "0")
 	if err != nil {

@@ -41,7 +41,7 @@ func newFunctions(h *house) (run.Service, error) {
 			c.Declare = append(c.Declare, functions.Function{Name: name, Sample: name})
 		}
 	}
-	s, err := functions.New(c, functions.Deps{Log: h.telemetry.Log, Meters: h.telemetry.Meters})
+	s, err := functions.New(c, functions.Deps{Log: h.telemetry.Log, Meters: h.telemetry.Meters, Traces: h.telemetry.Traces})
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func newMetering(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &meteringNode{house: h, service: service, server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, TrustClaims: true})}
+	n := &meteringNode{house: h, service: service, server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: true})}
 	service.Register(n.server)
 	h.metering = n
 	return n, nil

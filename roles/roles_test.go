@@ -2,6 +2,7 @@ package roles
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,12 +15,23 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
+	"github.com/limen-gateway/limen/cli/sample"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/settings"
 	"github.com/limen-gateway/limen/platform/telemetry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is a sample function too: the function host starts its own program as `limen sample NAME`.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "sample" {
+		if err := sample.Run(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // start runs the roles of a process in dir and returns its house and what ends it.
 func start(t *testing.T, c Config, roles []role) (*house, func()) {

@@ -49,7 +49,7 @@ func newWsconn(h *house) (run.Service, error) {
 	}
 	service, err := wsconn.New(wsconn.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, DrainWindow: c.DrainWindow, DrainTimeout: c.DrainTimeout,
-	}, wsconn.Deps{Edge: edges, NATS: h.nats, Log: h.telemetry.Log, Meter: h.telemetry.Meters.Meter("limen/wsconn")})
+	}, wsconn.Deps{Edge: edges, NATS: h.nats, Log: h.telemetry.Log, Meter: h.telemetry.Meters.Meter("limen/wsconn"), Traces: h.telemetry.Traces})
 	if err != nil {
 		return nil, err
 	}

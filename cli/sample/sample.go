@@ -26,7 +26,7 @@ type sample struct {
 }
 
 func samples() []sample {
-	return []sample{{"hello", hello}, {"echo", echo}, {"malformed", malformed}, {"slow", slow}, {"crash", crash}, {"authorizer", authorizer}}
+	return []sample{{"hello", hello}, {"echo", echo}, {"malformed", malformed}, {"slow", slow}, {"crash", crash}, {"authorizer", authorizer}, {"trace", trace}}
 }
 
 // Names lists the samples.
@@ -125,6 +125,12 @@ func authorizer(_ context.Context, e events.APIGatewayCustomAuthorizerRequest) (
 		}},
 		Context: map[string]any{"team": "founders"},
 	}, nil
+}
+
+// trace answers with what its runtime says of the trace that it was invoked in.
+func trace(ctx context.Context) (events.APIGatewayProxyResponse, error) {
+	id, _ := ctx.Value("x-amzn-trace-id").(string) // the official library's own key
+	return answer(map[string]string{"trace": id})
 }
 
 func answer(body any) (events.APIGatewayProxyResponse, error) {

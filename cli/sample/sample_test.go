@@ -108,7 +108,7 @@ func TestRunOutside(t *testing.T) {
 	if err := Run("none"); err == nil || !strings.Contains(err.Error(), "hello, echo, malformed, slow, crash") {
 		t.Errorf("got %v", err)
 	}
-	if names := Names(); len(names) != 6 || names[0] != "hello" {
+	if names := Names(); len(names) != 7 || names[0] != "hello" {
 		t.Errorf("names %q", names)
 	}
 }

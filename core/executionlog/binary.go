@@ -13,7 +13,7 @@ var errShort = errors.New("executionlog: truncated record")
 
 // Append appends a self-contained copy of the record to dst; Decode reads it back. Long values are cut.
 func (r *Record) Append(dst []byte) []byte {
-	for _, s := range [...]string{r.RequestID, r.ExtendedID, r.Method, r.Path, r.Source, r.Account, r.API, r.Stage, r.Resource} {
+	for _, s := range [...]string{r.RequestID, r.ExtendedID, r.Trace, r.Method, r.Path, r.Source, r.Account, r.API, r.Stage, r.Resource} {
 		dst = appendString(dst, s)
 	}
 	dst = binary.AppendVarint(dst, r.Start.UnixNano())
@@ -38,7 +38,7 @@ func (r *Record) Append(dst []byte) []byte {
 func (r *Record) Decode(b []byte) error {
 	r.Reset()
 	d := decoder{b: b}
-	for _, s := range [...]*string{&r.RequestID, &r.ExtendedID, &r.Method, &r.Path, &r.Source, &r.Account, &r.API, &r.Stage, &r.Resource} {
+	for _, s := range [...]*string{&r.RequestID, &r.ExtendedID, &r.Trace, &r.Method, &r.Path, &r.Source, &r.Account, &r.API, &r.Stage, &r.Resource} {
 		*s = d.string()
 	}
 	r.Start = time.Unix(0, d.varint())

@@ -18,6 +18,9 @@ func (r *Record) AppendExplanation(dst []byte) []byte {
 	dst = append(dst, r.RequestID...)
 	dst = append(dst, " (extended id "...)
 	dst = append(dst, r.ExtendedID...)
+	if r.Trace != "" {
+		dst = append(append(dst, ", trace "...), r.Trace...)
+	}
 	dst = append(dst, ") at "...)
 	dst = r.Start.UTC().AppendFormat(dst, time.RFC3339Nano)
 	dst = append(dst, ", status "...)

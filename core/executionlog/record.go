@@ -65,6 +65,7 @@ type Entry struct {
 type Facts struct {
 	RequestID  string
 	ExtendedID string
+	Trace      string // trace id, in AWS's form
 	Method     string
 	Path       string // as on the wire, without the query string
 	Source     string // address of the peer

@@ -174,6 +174,13 @@ func (i *Invoker) Invoke(ctx context.Context, functionARN string, payload []byte
 	if err != nil {
 		return Result{}, &Error{Kind: Missing, Message: "Invalid function ARN: " + functionARN, Cause: err}
 	}
+	ctx, span := openSpan(ctx, f, &o)
+	result, err := i.invoke(ctx, f, payload, o)
+	closeSpan(span, result, err)
+	return result, err
+}
+
+func (i *Invoker) invoke(ctx context.Context, f arn.Function, payload []byte, o Options) (Result, error) {
 	if address, ok := i.target(f); ok {
 		return i.client.Post(ctx, address, payload, o)
 	}

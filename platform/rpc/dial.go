@@ -96,7 +96,10 @@ func (c ClientConfig) unary(ctx context.Context, full string, req, reply any, cc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	return invoke(c.outgoing(ctx), full, req, reply, cc, opts...)
+	ctx, span := openSpan(ctx, full)
+	err := invoke(c.outgoing(ctx), full, req, reply, cc, opts...)
+	closeSpan(span, err)
+	return err
 }
 
 func (c ClientConfig) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, full string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {

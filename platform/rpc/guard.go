@@ -113,10 +113,12 @@ func (s *Server) guardUnary(ctx context.Context, req any, info *grpc.UnaryServer
 		return nil, err
 	}
 	defer cancel()
+	ctx, span := openServerSpan(ctx, s.config.Traces, info.FullMethod)
 	defer func() {
 		if p := recover(); p != nil {
 			resp, err = nil, s.panicked(ctx, info.FullMethod, p)
 		}
+		closeSpan(span, err)
 	}()
 	resp, err = handler(ctx, req)
 	if err == nil {

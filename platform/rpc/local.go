@@ -95,7 +95,11 @@ var errStopping = status.Error(codes.Unavailable, "the server is stopping")
 // Invoke implements grpc.ClientConnInterface.
 func (l *local) Invoke(ctx context.Context, full string, args, reply any, opts ...grpc.CallOption) (err error) {
 	o := readOptions(opts)
-	defer func() { o.finish(l, err) }()
+	ctx, span := openSpan(ctx, full)
+	defer func() {
+		closeSpan(span, err)
+		o.finish(l, err)
+	}()
 	m, err := l.lookUp(full)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -43,6 +44,8 @@ const (
 type Config struct {
 	Tables Tables
 	Log    *slog.Logger
+	// Traces records the calls of traces; nil records none.
+	Traces trace.TracerProvider
 	// TLS is the transport security of the listeners; nil means plaintext.
 	TLS credentials.TransportCredentials
 	// TrustClaims believes the role that a caller without a certificate claims. Only for networks that are trusted

@@ -4,14 +4,57 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
-// Traces cross with a call as they do in HTTP, in the W3C form: the span that is open at the caller is the parent of what
-// the handler opens. Nothing is added to a call outside a trace.
+// Traces cross with a call as they do in HTTP, in the W3C form. A call inside a trace that is recorded has a span at the
+// caller, and one below it at the server. Nothing is added to a call outside a trace. Streams last longer than what they
+// are begun for: they carry the trace and have no spans.
+
+const tracerName = "limen/rpc"
+
+// openSpan begins the caller's span of a call; nil when nothing is recorded. Whoever gets one closes it.
+func openSpan(ctx context.Context, full string) (context.Context, trace.Span) {
+	around := trace.SpanFromContext(ctx)
+	if !around.IsRecording() {
+		return ctx, nil
+	}
+	return startSpan(ctx, around.TracerProvider(), full, trace.SpanKindClient)
+}
+
+// openServerSpan is openSpan at the server; p may be nil.
+func openServerSpan(ctx context.Context, p trace.TracerProvider, full string) (context.Context, trace.Span) {
+	if p == nil || !trace.SpanContextFromContext(ctx).IsSampled() {
+		return ctx, nil
+	}
+	return startSpan(ctx, p, full, trace.SpanKindServer)
+}
+
+func startSpan(ctx context.Context, p trace.TracerProvider, full string, kind trace.SpanKind) (context.Context, trace.Span) {
+	name := strings.TrimPrefix(full, "/")
+	return p.Tracer(tracerName).Start(ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(semconv.RPCSystemNameGRPC, semconv.RPCMethod(name)))
+}
+
+// closeSpan ends a span with the outcome of its call; it may be nil.
+func closeSpan(s trace.Span, err error) {
+	if s == nil {
+		return
+	}
+	code := status.Code(err)
+	s.SetAttributes(semconv.RPCResponseStatusCode(code.String()))
+	if err != nil {
+		s.SetAttributes(semconv.ErrorTypeKey.String(code.String()))
+		s.SetStatus(codes.Error, status.Convert(err).Message())
+	}
+	s.End()
+}
 
 // carrier lets the propagator read and write metadata.
 type carrier metadata.MD

@@ -9,6 +9,7 @@ package telemetry
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/limen-gateway/limen/platform/settings"
 )
@@ -38,7 +38,8 @@ type Config struct {
 	Listen       string  `yaml:"listen" help:"address of the side listener, such as 127.0.0.1:9090; none when empty"`
 	Profiles     bool    `yaml:"profiles" help:"serve /debug/pprof on the side listener"`
 	OTLPEndpoint string  `yaml:"otlp_endpoint" env:"LIMEN_OTLP_ENDPOINT" help:"where traces go, such as http://collector:4317; nowhere when empty"`
-	TraceRatio   float64 `yaml:"trace_ratio" default:"1" help:"the part of requests without an incoming decision that is traced, above 0 and at most 1"`
+	TraceRatio   float64 `yaml:"trace_ratio" default:"1" help:"the part of requests that is traced of those whose caller does not decide, above 0 and at most 1; a caller decides by Sampled=0 or 1 in X-Amzn-Trace-Id, or by the flag of traceparent"`
+	TracePassive bool    `yaml:"trace_passive" help:"trace only requests whose caller asks for it, and no part of the others"`
 }
 
 // Check tells which setting breaks which rule.
@@ -85,6 +86,7 @@ func NewLog(c Config, out io.Writer) *slog.Logger {
 type Telemetry struct {
 	Log    *slog.Logger
 	Meters metric.MeterProvider
+	// Traces is nil when traces go nowhere. Who begins a trace asks Sampling first: what is begun is exported.
 	Traces trace.TracerProvider
 	Health *Health
 
@@ -103,7 +105,6 @@ func New(c Config, service, version string) (*Telemetry, error) {
 	}
 	t := &Telemetry{
 		Log:      NewLog(c, os.Stderr),
-		Traces:   noop.NewTracerProvider(),
 		Health:   NewHealth(),
 		config:   c,
 		registry: prometheus.NewRegistry(),
@@ -139,9 +140,28 @@ func (t *Telemetry) traces(about *resource.Resource) error {
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithResource(about),
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(t.config.TraceRatio))),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())),
 	)
 	t.Traces = provider
 	t.flush = append(t.flush, provider.Shutdown)
 	return nil
+}
+
+// Sampling decides which of the requests are traced whose caller does not decide. The zero value picks none.
+type Sampling struct{ bound uint64 }
+
+// Sampling is what the settings say; it picks none when traces go nowhere.
+func (t *Telemetry) Sampling() Sampling {
+	if t.Traces == nil || t.config.TracePassive {
+		return Sampling{}
+	}
+	return NewSampling(t.config.TraceRatio)
+}
+
+// NewSampling picks a part of all traces, between 0 and 1.
+func NewSampling(part float64) Sampling { return Sampling{uint64(part * (1 << 63))} }
+
+// Picks decides by the trace id alone, so that whoever decides about a trace decides the same.
+func (s Sampling) Picks(id trace.TraceID) bool {
+	return binary.BigEndian.Uint64(id[8:])>>1 < s.bound
 }

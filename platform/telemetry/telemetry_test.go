@@ -14,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -239,11 +240,40 @@ func TestWithoutAnEndpointNothingIsTraced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, span := tel.Traces.Tracer("test").Start(t.Context(), "x")
-	if span.IsRecording() {
-		t.Error("a span is recorded")
+	if tel.Traces != nil || tel.Sampling().Picks(trace.TraceID{}) {
+		t.Error("a trace would be recorded")
 	}
 	if !tel.Log.Enabled(t.Context(), slog.LevelInfo) {
 		t.Error("info is not logged")
+	}
+}
+
+func TestSampling(t *testing.T) {
+	low, high := trace.TraceID{8: 0x10}, trace.TraceID{8: 0xf0}
+	tests := []struct {
+		name      string
+		config    Config
+		low, high bool
+	}{
+		{"all by default", Config{}, true, true},
+		{"a part", Config{TraceRatio: 0.5}, true, false},
+		{"what callers ask for", Config{TracePassive: true}, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.config.OTLPEndpoint = "http://127.0.0.1:1"
+			tel, err := New(tt.config, "limen-test", "0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := tel.Run(ctx); err != nil {
+				t.Error(err)
+			}
+			if s := tel.Sampling(); s.Picks(low) != tt.low || s.Picks(high) != tt.high {
+				t.Errorf("picks %v, %v", s.Picks(low), s.Picks(high))
+			}
+		})
 	}
 }

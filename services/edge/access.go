@@ -41,6 +41,7 @@ func (a *accessLog) append(dst []byte, r *executionlog.Record) []byte {
 	l.begin(r.Start.Add(r.Latency))
 	l.text("request_id", r.RequestID)
 	l.text("extended_id", r.ExtendedID)
+	l.text("trace_id", r.Trace)
 	l.text("api_id", r.API)
 	l.text("stage", r.Stage)
 	l.text("method", r.Method)

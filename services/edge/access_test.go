@@ -16,7 +16,7 @@ import (
 
 func accessRecord(path string) *executionlog.Record {
 	return &executionlog.Record{Facts: executionlog.Facts{
-		RequestID: "aa7c474b-d747-4f4a-b939-37689d03d52b", ExtendedID: "_rD-saKWFwhNdUg=", API: "zz72rpzoix", Stage: "prod", Method: "GET",
+		RequestID: "aa7c474b-d747-4f4a-b939-37689d03d52b", ExtendedID: "_rD-saKWFwhNdUg=", Trace: "1-5e66d96f-7491f09f1234567890abcdef", API: "zz72rpzoix", Stage: "prod", Method: "GET",
 		Path: path, Resource: "/orders/{id}", Status: 200, Bytes: 1024, Source: "127.0.0.1",
 		Start: time.Date(2026, 11, 24, 16, 0, 0, 123456789, time.UTC), Latency: 231771 * time.Microsecond, Backend: 9 * time.Microsecond,
 	}}
@@ -30,7 +30,7 @@ func throughSlog(t *testing.T, r *executionlog.Record, asJSON bool) string {
 		h = slog.NewJSONHandler(&b, nil)
 	}
 	record := slog.NewRecord(r.Start.Add(r.Latency), slog.LevelInfo, "request", 0)
-	record.Add("request_id", r.RequestID, "extended_id", r.ExtendedID, "api_id", r.API, "stage", r.Stage, "method", r.Method, "path", r.Path,
+	record.Add("request_id", r.RequestID, "extended_id", r.ExtendedID, "trace_id", r.Trace, "api_id", r.API, "stage", r.Stage, "method", r.Method, "path", r.Path,
 		"route", r.Resource, "status", r.Status, "bytes", r.Bytes, "latency_us", r.Latency.Microseconds(),
 		"backend_us", r.Backend.Microseconds(), "source_ip", r.Source)
 	if err := h.Handle(t.Context(), record); err != nil {

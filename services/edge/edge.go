@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/seal"
 	"github.com/limen-gateway/limen/platform/snapshots"
+	"github.com/limen-gateway/limen/platform/telemetry"
 	authzv1 "github.com/limen-gateway/limen/proto/authz/v1"
 	cachev1 "github.com/limen-gateway/limen/proto/cache/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
@@ -109,6 +111,9 @@ type Deps struct {
 	// AccessLog gets one line per request, each in one Write; calls are concurrent. nil writes none.
 	AccessLog io.Writer
 	Meter     metric.Meter
+	// Traces records requests; nil records none. Sampling picks those whose caller does not decide.
+	Traces   trace.TracerProvider
+	Sampling telemetry.Sampling
 }
 
 // Node owns WebSocket connections in this process.
@@ -129,6 +134,7 @@ type Service struct {
 	recent   *exchange.Recent
 	counters *counters
 	access   accessLog
+	tracing  tracing
 	server   *listener.Server
 	follower *snapshots.Follower
 }
@@ -142,7 +148,7 @@ func New(config Config, deps Deps) (*Service, error) {
 		deps.Log = slog.Default()
 	}
 	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes),
-		access: accessLog{out: deps.AccessLog, json: config.AccessJSON}}
+		access: accessLog{out: deps.AccessLog, json: config.AccessJSON}, tracing: newTracing(deps.Traces, deps.Sampling)}
 	s.meter = meter.New(meter.Config{Client: deps.Metering, DenyQuota: config.DenyQuota, Timeout: config.MeteringTimeout, Log: deps.Log})
 	s.plans = plan.New(plan.Config{
 		Services: &pipeline.Services{Meter: s.meter, Account: config.AccountLimit,
@@ -289,12 +295,15 @@ type door struct{ s *Service }
 
 func (d door) Claims(x *exchange.Exchange) bool { return d.s.plans.Claims(x) }
 
-func (d door) Serve(ctx context.Context, x *exchange.Exchange) { d.s.plans.Serve(ctx, x) }
+func (d door) Serve(ctx context.Context, x *exchange.Exchange) {
+	d.s.plans.Serve(d.s.tracing.begin(ctx, x), x)
+}
 
-// Closed: memory for explanations, counters, and one access line, all from the same record.
+// Closed: memory for explanations, counters, one access line and the span, all from the same record.
 func (d door) Closed(x *exchange.Exchange) {
 	r := &x.Record
 	d.s.recent.Keep(r)
 	d.s.counters.count(x)
 	d.s.access.write(r)
+	d.s.tracing.end(x)
 }

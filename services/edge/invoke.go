@@ -27,10 +27,11 @@ func (s *Service) Invoke(ctx context.Context, r *edgev1.InvokeRequest) (*edgev1.
 		setConnect(x, c)
 		x.AssignIDs(s.plans.Number())
 		x.Record.Add(executionlog.PhaseReceive, executionlog.Received, x.Request.Method, x.Request.Path, x.Request.Protocol, x.SourceIP())
-		return s.connect(ctx, x, r.GetConnectionId()), nil
+		return s.connect(s.tracing.begin(ctx, x), x, r.GetConnectionId()), nil
 	}
 	x.AssignIDs(s.plans.Number())
 	x.Record.Start = x.Request.Received
+	ctx = s.tracing.resume(ctx, x)
 	err := s.plans.Event(ctx, x, r)
 	if err != nil && !errors.Is(err, plan.ErrWithdrawn) {
 		return nil, status.Error(codes.InvalidArgument, err.Error())

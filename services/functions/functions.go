@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/limen-gateway/limen/core/arn"
 	"github.com/limen-gateway/limen/platform/functions"
@@ -66,7 +67,8 @@ func (c *Config) Check() error {
 type Deps struct {
 	Log    *slog.Logger
 	Meters metric.MeterProvider
-	NewID  func() string // request ids; random UUIDs
+	Traces trace.TracerProvider // of invocations that are traced; nil records none
+	NewID  func() string        // request ids; random UUIDs
 }
 
 // Service is the function host.
@@ -101,7 +103,7 @@ func New(c Config, d Deps) (*Service, error) {
 	}
 	s.host = host.New(host.Config{
 		Region: c.Region, Account: c.Account, Dir: dir, IdleTimeout: c.IdleTimeout, InitTimeout: c.InitTimeout,
-		Log: d.Log, NewID: d.NewID, Observe: m.observe,
+		Log: d.Log, Traces: d.Traces, NewID: d.NewID, Observe: m.observe,
 	})
 	for _, f := range c.Declare {
 		if err := s.host.Declare(f); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/limen-gateway/limen/platform/connections"
@@ -63,6 +64,8 @@ type Deps struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	Meter metric.Meter
+	// Traces records the events of connections whose handshake was traced; nil records none.
+	Traces trace.TracerProvider
 }
 
 // Service is one node.
@@ -101,7 +104,7 @@ func New(config Config, deps Deps) (*Service, error) {
 		},
 		Now: deps.Now,
 	})
-	s.dispatch = dispatch.New(dispatch.Config{Edge: deps.Edge, Workers: config.Workers, Log: deps.Log})
+	s.dispatch = dispatch.New(dispatch.Config{Edge: deps.Edge, Workers: config.Workers, Log: deps.Log, Traces: deps.Traces})
 	s.hub = hub.New(hub.Config{
 		Dispatch: s.dispatch, Journal: s.node, Limits: config.Limits, Tick: config.Tick, DrainWindow: config.DrainWindow, DrainTimeout: config.DrainTimeout,
 		Now: deps.Now, Seen: counters.count, Log: deps.Log,

@@ -93,8 +93,10 @@ type Handoff struct {
 	// Goes into the 101 when not empty.
 	Subprotocol string `protobuf:"bytes,9,opt,name=subprotocol,proto3" json:"subprotocol,omitempty"`
 	// What the edge wants to know again with every event; nobody else reads it.
-	Session       []byte  `protobuf:"bytes,10,opt,name=session,proto3" json:"session,omitempty"`
-	Limits        *Limits `protobuf:"bytes,11,opt,name=limits,proto3" json:"limits,omitempty"`
+	Session []byte  `protobuf:"bytes,10,opt,name=session,proto3" json:"session,omitempty"`
+	Limits  *Limits `protobuf:"bytes,11,opt,name=limits,proto3" json:"limits,omitempty"`
+	// The span of the handshake, as X-Amzn-Trace-Id; empty when its trace is not recorded.
+	Trace         string `protobuf:"bytes,12,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -204,6 +206,13 @@ func (x *Handoff) GetLimits() *Limits {
 		return x.Limits
 	}
 	return nil
+}
+
+func (x *Handoff) GetTrace() string {
+	if x != nil {
+		return x.Trace
+	}
+	return ""
 }
 
 // Limits of a connection; 0 is AWS's value.
@@ -761,7 +770,7 @@ var File_wsconn_v1_wsconn_proto protoreflect.FileDescriptor
 
 const file_wsconn_v1_wsconn_proto_rawDesc = "" +
 	"\n" +
-	"\x16wsconn/v1/wsconn.proto\x12\x0flimen.wsconn.v1\"\xed\x02\n" +
+	"\x16wsconn/v1/wsconn.proto\x12\x0flimen.wsconn.v1\"\x83\x03\n" +
 	"\aHandoff\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x16\n" +
@@ -775,7 +784,8 @@ const file_wsconn_v1_wsconn_proto_rawDesc = "" +
 	"\vsubprotocol\x18\t \x01(\tR\vsubprotocol\x12\x18\n" +
 	"\asession\x18\n" +
 	" \x01(\fR\asession\x12/\n" +
-	"\x06limits\x18\v \x01(\v2\x17.limen.wsconn.v1.LimitsR\x06limits\"\xb5\x01\n" +
+	"\x06limits\x18\v \x01(\v2\x17.limen.wsconn.v1.LimitsR\x06limits\x12\x14\n" +
+	"\x05trace\x18\f \x01(\tR\x05trace\"\xb5\x01\n" +
 	"\x06Limits\x12#\n" +
 	"\rmessage_bytes\x18\x01 \x01(\x05R\fmessageBytes\x12\x1f\n" +
 	"\vframe_bytes\x18\x02 \x01(\x05R\n" +

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unsafe"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/mapping"
@@ -58,6 +60,8 @@ type Exchange struct {
 	RequestID  string // UUID; the client's own if it sent a valid one
 	ExtendedID string // names this edge
 	Trace      Trace
+	// Span is that of the request; nil when its trace is not recorded.
+	Span trace.Span
 
 	// Scope is where the request was found to belong; nil until the plan knows.
 	Scope  *Scope
@@ -136,7 +140,7 @@ func (x *Exchange) reset() {
 	x.Response = Response{Headers: emptied(x.Response.Headers)}
 	x.Backend = Backend{Headers: emptied(x.Backend.Headers)}
 	x.Record.Reset()
-	x.RequestID, x.ExtendedID, x.Trace = "", "", Trace{}
+	x.RequestID, x.ExtendedID, x.Trace, x.Span = "", "", Trace{}, nil
 	x.Scope, x.Method, x.Payload = nil, nil, nil
 	x.Overrides, x.Templates = mapping.RequestOverrides{}, mapping.State{}
 	x.Socket, x.Handover = nil, nil

@@ -87,6 +87,8 @@ func TestTrace(t *testing.T) {
 		{"broken root is replaced", "X-Amzn-Trace-Id", "Root=1-x;Parent=" + parent, newRoot},
 		{"self is ignored", "X-Amzn-Trace-Id", "Self=" + root, newRoot},
 		{"traceparent", "traceparent", "00-5e66d96f7491f09f1234567890abcdef-53995c3f42cd8ad8-01", regexp.MustCompile("^Root=" + root + ";Parent=" + parent + ";Sampled=1$")},
+		{"traceparent of a later version", "traceparent", "01-5e66d96f7491f09f1234567890abcdef-53995c3f42cd8ad8-00-more", regexp.MustCompile("^Root=" + root + ";Parent=" + parent + ";Sampled=0$")},
+		{"traceparent of no span", "traceparent", "00-5e66d96f7491f09f1234567890abcdef-0000000000000000-01", newRoot},
 		{"broken traceparent", "traceparent", "00-zz66d96f7491f09f1234567890abcdef-53995c3f42cd8ad8-01", newRoot},
 	}
 	for _, tt := range tests {

@@ -4,6 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"math/rand/v2"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/limen-gateway/limen/platform/xray"
 )
 
 // uuidLength is the length of a UUID in text.
@@ -101,103 +105,67 @@ func EdgeOf(extendedID string) (edge uint16, ok bool) {
 
 // Trace is the trace context of a request (spec/rest.md 12.5).
 type Trace struct {
-	Header  string // the value of X-Amzn-Trace-Id for backends, events and answers
-	Root    string
-	Parent  string
-	Sampled string // "0", "1" or "" when nobody decided
+	xray.Trace
+	Header string // the value of X-Amzn-Trace-Id for backends, events and answers
+	// Given is what the client said of it, before anything was made up: Given.Sampled is empty when nobody decided.
+	Given xray.Trace
+}
+
+// Context is what the client's span is to a span of this request. Without one it has a trace id alone.
+func (t *Trace) Context() trace.SpanContext {
+	return xray.Trace{Root: t.Root, Parent: t.Given.Parent, Sampled: t.Given.Sampled}.Context()
+}
+
+// Set takes over a trace that did not come in a header.
+func (t *Trace) Set(given xray.Trace) {
+	t.Trace, t.Given = given, given
+	t.Header = string(given.Append(nil))
 }
 
 // assignTrace keeps an incoming Root, Parent and Sampled. A Root alone gets a Parent and Sampled=0; no header gets a new
 // Root and nothing else. A W3C traceparent serves when there is no header of AWS's.
 func (x *Exchange) assignTrace() {
 	if in := x.HeaderFold("x-amzn-trace-id"); in != "" {
-		x.Trace = parseTrace(in)
+		x.Trace.Given = xray.Parse(in)
 	} else if in := x.HeaderFold("traceparent"); in != "" {
-		x.Trace = x.convertTraceparent(in)
+		x.Trace.Given = x.convertTraceparent(in)
 	}
-	if x.Trace.Root == "" {
+	if x.Trace.Given.Root == "" {
+		x.Trace.Given = xray.Trace{}
 		now := uint64(x.Request.Received.Unix())
 		x.Trace.Root = x.Build(func(dst []byte) []byte {
 			dst = appendHex(append(dst, "1-"...), now, 8)
 			dst = appendHex(append(dst, '-'), rand.Uint64(), 16)
 			return appendHex(dst, rand.Uint64(), 8)
 		})
-		x.Trace.Parent, x.Trace.Sampled = "", ""
-		x.formatTrace()
-		return
-	}
-	if x.Trace.Parent == "" {
-		x.Trace.Parent = x.Build(func(dst []byte) []byte { return appendHex(dst, rand.Uint64(), 16) })
-	}
-	if x.Trace.Sampled == "" {
-		x.Trace.Sampled = "0"
-	}
-	x.formatTrace()
-}
-
-func (x *Exchange) formatTrace() {
-	start := len(x.arena)
-	x.arena = append(append(x.arena, "Root="...), x.Trace.Root...)
-	if x.Trace.Parent != "" {
-		x.arena = append(append(x.arena, ";Parent="...), x.Trace.Parent...)
-	}
-	if x.Trace.Sampled != "" {
-		x.arena = append(append(x.arena, ";Sampled="...), x.Trace.Sampled...)
-	}
-	x.Trace.Header = View(x.arena[start:])
-}
-
-func parseTrace(in string) Trace {
-	var t Trace
-	for in != "" {
-		part := in
-		in = ""
-		for i := range len(part) {
-			if part[i] == ';' {
-				part, in = part[:i], part[i+1:]
-				break
-			}
+	} else {
+		x.Trace.Trace = x.Trace.Given
+		if x.Trace.Parent == "" {
+			x.Trace.Parent = x.Build(func(dst []byte) []byte { return appendHex(dst, rand.Uint64(), 16) })
 		}
-		for part != "" && part[0] == ' ' {
-			part = part[1:]
-		}
-		switch {
-		case len(part) == 5+35 && part[:5] == "Root=" && isRoot(part[5:]):
-			t.Root = part[5:]
-		case len(part) == 7+16 && part[:7] == "Parent=" && allHex(part[7:]):
-			t.Parent = part[7:]
-		case part == "Sampled=0" || part == "Sampled=1":
-			t.Sampled = part[8:]
+		if x.Trace.Sampled == "" {
+			x.Trace.Sampled = "0"
 		}
 	}
-	return t
+	x.Trace.Header = x.Build(x.Trace.Append)
+	x.Record.Trace = x.Trace.Root
 }
 
-func isRoot(s string) bool {
-	return len(s) == 35 && s[:2] == "1-" && allHex(s[2:10]) && s[10] == '-' && allHex(s[11:])
-}
-
-func allHex(s string) bool {
-	for i := range len(s) {
-		if !isHex(s[i]) {
-			return false
-		}
+// convertTraceparent reads {version}-{32 hex}-{16 hex}-{2 hex}, which later versions may go on behind.
+func (x *Exchange) convertTraceparent(in string) xray.Trace {
+	if len(in) < 55 || len(in) > 55 && (in[:2] == "00" || in[55] != '-') || in[:2] == "ff" || in[2] != '-' || in[35] != '-' || in[52] != '-' {
+		return xray.Trace{}
 	}
-	return s != ""
-}
-
-// convertTraceparent reads 00-{32 hex}-{16 hex}-{2 hex}.
-func (x *Exchange) convertTraceparent(in string) Trace {
-	if len(in) != 55 || in[2] != '-' || in[35] != '-' || in[52] != '-' || !allHex(in[3:35]) || !allHex(in[36:52]) || !allHex(in[53:]) {
-		return Trace{}
-	}
-	t := Trace{Parent: in[36:52], Sampled: "0"}
+	t := xray.Trace{Parent: in[36:52], Sampled: "0"}
 	t.Root = x.Build(func(dst []byte) []byte {
 		dst = append(append(dst, "1-"...), in[3:11]...)
 		return append(append(dst, '-'), in[11:35]...)
 	})
 	var flags [1]byte
-	if _, err := hex.Decode(flags[:], []byte(in[53:])); err == nil && flags[0]&1 == 1 {
+	if _, err := hex.Decode(flags[:], []byte(in[53:55])); err != nil || !t.Context().IsValid() {
+		return xray.Trace{}
+	}
+	if flags[0]&1 == 1 {
 		t.Sampled = "1"
 	}
 	return t

@@ -182,6 +182,8 @@ type outgoing struct {
 	method   string
 	deadline time.Time
 	body     []byte
+	// traceparent names the call's span to the backend; empty when its trace is not recorded.
+	traceparent string
 }
 
 // errUnsent marks a request of which no byte left this edge.

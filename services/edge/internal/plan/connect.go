@@ -16,6 +16,7 @@ import (
 	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
+	"github.com/limen-gateway/limen/platform/xray"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
@@ -145,8 +146,12 @@ func handoff(x *exchange.Exchange) (*wsconnv1.Handoff, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the session cannot be kept: %w", err)
 	}
+	spans := ""
+	if x.Span != nil {
+		spans = xray.Format(x.Span.SpanContext())
+	}
 	return &wsconnv1.Handoff{
-		ConnectionId: x.Socket.ConnectionID, Account: x.Scope.Account, Region: x.Scope.Region, ApiId: x.Scope.API, Stage: x.Scope.Stage,
+		Trace: spans, ConnectionId: x.Socket.ConnectionID, Account: x.Scope.Account, Region: x.Scope.Region, ApiId: x.Scope.API, Stage: x.Scope.Stage,
 		ConnectedAtUnixMilli: session.ConnectedAtUnixMilli, SourceIp: strings.Clone(session.SourceIp), UserAgent: strings.Clone(session.UserAgent),
 		Subprotocol: strings.Clone(x.Socket.Subprotocol), Session: b,
 	}, nil

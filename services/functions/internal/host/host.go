@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/limen-gateway/limen/core/arn"
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/services/functions/internal/pool"
@@ -29,6 +31,7 @@ type Config struct {
 	IdleTimeout     time.Duration
 	InitTimeout     time.Duration
 	Log             *slog.Logger
+	Traces          trace.TracerProvider // nil records nothing
 	NewID           func() string
 	Observe         func(function, result string, took time.Duration) // ok, error or throttled; 0 for one that never started
 }
@@ -193,6 +196,14 @@ func (h *Host) find(f arn.Function) (target, error) {
 // Invoke implements functions.Host.
 func (h *Host) Invoke(ctx context.Context, f arn.Function, payload []byte, o functions.Options) (functions.Result, error) {
 	id := h.config.NewID()
+	span := h.openSpan(ctx, f, &o)
+	result, err := h.invokeAs(ctx, f, payload, o, id)
+	closeSpan(span, result, err)
+	return result, err
+}
+
+// invokeAs invokes under a request id.
+func (h *Host) invokeAs(ctx context.Context, f arn.Function, payload []byte, o functions.Options, id string) (functions.Result, error) {
 	for {
 		t, err := h.find(f)
 		if err != nil {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/platform/connections"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
@@ -37,6 +39,7 @@ type Config struct {
 	Workers int
 	Wait    time.Duration
 	Log     *slog.Logger
+	Traces  trace.TracerProvider // nil records nothing
 }
 
 // Dispatcher is safe for concurrent use.
@@ -132,7 +135,9 @@ func request(h *wsconnv1.Handoff) *edgev1.InvokeRequest {
 func (d *Dispatcher) invoke(ctx context.Context, s Sender, text string) {
 	req := request(s.Handoff())
 	req.Event = &edgev1.InvokeRequest_Message{Message: &edgev1.Message{Text: text}}
+	ctx, span := d.openSpan(ctx, s.Handoff(), "message")
 	res, err := d.c.Edge.Invoke(ctx, req)
+	closeSpan(span, err)
 	switch {
 	case err != nil:
 		d.c.Log.Warn("a message found no edge", "connection_id", req.ConnectionId, "api_id", req.ApiId, "error", err)
@@ -149,6 +154,8 @@ func (d *Dispatcher) Disconnect(ctx context.Context, h *wsconnv1.Handoff, code i
 	req := request(h)
 	req.Event = &edgev1.InvokeRequest_Disconnect{Disconnect: &edgev1.Disconnect{Code: int32(code), Reason: reason}}
 	pause := firstFarewell
+	ctx, span := d.openSpan(ctx, h, "disconnect")
+	defer closeSpan(span, nil)
 	for n := 1; ; n++ {
 		_, err := d.c.Edge.Invoke(ctx, req)
 		if err == nil {
