@@ -73,6 +73,13 @@ SEED ?= 1
 differential: ## COUNT generated templates and paths, from SEED, on our engines and on the reference engines; fails without those
 	LIMEN_DIFFERENTIAL=$(COUNT) LIMEN_DIFFERENTIAL_SEED=$(SEED) go test -count=1 -timeout 60m -v -run '^(TestDifferential|TestOracle|TestOraclePrints)$$' ./core/vtl ./core/jsonpath
 
+.PHONY: conformance
+conformance: ## the cases of the folder DIR against the engines and the control plane, counted per area
+	@test -d "$(DIR)" || { echo "name a folder of cases: make conformance DIR=..."; exit 1; }
+	@out=$$(LIMEN_CONFORMANCE="$(abspath $(DIR))" go test -count=1 -v -run 'TestConformance|TestVectors|TestCases|TestValidation' \
+		./core/vtl ./core/mapping ./core/jsonpath ./core/schema ./core/policy ./core/sigv4 ./services/admin 2>&1) && \
+		grep -E '_test.go:[0-9]+: [a-z0-9-]+: ' <<<"$$out" || { echo "$$out"; exit 1; }
+
 .PHONY: rows
 rows: ## the ledger of the spec's rows: what the project's own cases show, what is left out and why
 	cd tools && go run ./specrows -spec ../spec/vtl.md -left ../spec/vtl.left ../core/vtl/testdata ../core/mapping/testdata
