@@ -55,7 +55,7 @@ fuzz: ## every fuzz test for FUZZTIME each (10s)
 
 BENCHTIME ?= 200ms
 .PHONY: bench
-bench: ## every benchmark of the product, then the data plane beside nginx and Go's ReverseProxy (BENCH=-help: its flags)
+bench: ## every benchmark of the product, then the data plane beside nginx, Go's ReverseProxy and gorilla/websocket (BENCH=-help: its flags)
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	cd test && go run ./bench $(BENCH)
 

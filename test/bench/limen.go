@@ -32,7 +32,7 @@ type limen struct {
 const startsMeasured = 5
 
 // launch starts limen with an empty data folder and waits until it is ready. Its log, access log included, is a file.
-func (s *site) launch(ctx context.Context, name, cpus string) (*limen, error) {
+func (s *site) launch(ctx context.Context, name, cpus string, args ...string) (*limen, error) {
 	side, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (s *site) launch(ctx context.Context, name, cpus string) (*limen, error) {
 	ready := make(chan map[string]string, 1)
 	begin := time.Now()
 	p, err := s.start(name, cpus, env, func(r io.Reader) { readPrinted(r, ready) },
-		s.options.binary, "dev", "--data-dir", filepath.Join(s.dir, name), "--listen", "127.0.0.1:0")
+		append([]string{s.options.binary, "dev", "--data-dir", filepath.Join(s.dir, name), "--listen", "127.0.0.1:0"}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -34,19 +34,31 @@ type sample struct {
 
 // load keeps the connections busy for a while: each sends its next request when it has its answer.
 func (s *site) load(ctx context.Context, p *peer, d time.Duration) (sample, error) {
-	own, upstream := treeCPU(p.process.pid()), treeCPU(s.upstream.pid())
-	busy, stolen := machineCPU()
-	begin := time.Now()
-	out, loadCPU, err := s.generate(ctx, p, d)
+	out, err := s.observe(p.process, func() (sample, float64, error) { return s.generate(ctx, p, d) })
 	if err != nil {
 		return out, fmt.Errorf("load on %s: %w", p.name, err)
 	}
-	took := time.Since(begin).Seconds()
-	own = treeCPU(p.process.pid()) - own
-	upstream = treeCPU(s.upstream.pid()) - upstream
-	if p.process == s.upstream {
-		upstream = 0
+	return out, nil
+}
+
+// observe completes a sample by what the machine did meanwhile. generate also returns the CPU seconds that it used itself.
+func (s *site) observe(p *process, generate func() (sample, float64, error)) (sample, error) {
+	others := func() (upstream float64) {
+		if s.upstream != nil && s.upstream != p {
+			upstream = treeCPU(s.upstream.pid())
+		}
+		return upstream
 	}
+	own, upstream := treeCPU(p.pid()), others()
+	busy, stolen := machineCPU()
+	begin := time.Now()
+	out, loadCPU, err := generate()
+	if err != nil {
+		return out, err
+	}
+	took := time.Since(begin).Seconds()
+	own = treeCPU(p.pid()) - own
+	upstream = others() - upstream
 	busyNow, stolenNow := machineCPU()
 	cores := took * float64(runtime.NumCPU())
 	out.cpuPer100k = own / out.requests * 1e5

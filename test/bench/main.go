@@ -1,6 +1,7 @@
-// Command bench measures limen's data plane beside two proxies that everybody knows, in one run on one machine: nginx, and
-// Go's httputil.ReverseProxy. Each gets the same one core, the load and the upstream get the others; all do the same job,
-// a plain proxy in front of a JSON service, with an access log in a file.
+// Command bench measures limen's data plane beside programs that everybody knows, in one run on one machine: proxies beside
+// nginx and Go's httputil.ReverseProxy, WebSockets beside a bare gorilla/websocket server. Each gets the same one core, the
+// load and the upstream get the others. All proxies do the same job, a plain proxy in front of a JSON service, with an access
+// log in a file.
 //
 // The peers are loaded in turns, round by round, and ratios are taken within a round, so that noise which lasts longer
 // than a round cancels. The surprise: requests per second are the less telling figure. CPU seconds per request hardly
@@ -17,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,6 +37,8 @@ type options struct {
 	patience time.Duration
 	profile  string
 	binary   string
+	parts    string
+	idle     int
 }
 
 func main() {
@@ -53,6 +57,8 @@ func main() {
 	flag.DurationVar(&o.patience, "patience", 5*time.Second, "how long to wait before each load for other programs to rest")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of limen under load to this file")
 	flag.StringVar(&o.binary, "binary", "", "the limen to measure; it is built when not named")
+	flag.StringVar(&o.parts, "parts", "http,websocket", "what is measured")
+	flag.IntVar(&o.idle, "idle", 5000, "idle WebSockets whose memory is measured")
 	setup := flag.Bool("setup", false, "install the Debian packages that the comparison needs, and end")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -107,7 +113,20 @@ func bench(ctx context.Context, o options) (err error) {
 	}
 	defer os.RemoveAll(s.dir)
 	defer func() { s.stop(err) }()
-	if err = s.open(ctx); err != nil {
+	if strings.Contains(o.parts, "http") {
+		if err = s.http(ctx); err != nil {
+			return err
+		}
+	}
+	if strings.Contains(o.parts, "websocket") {
+		err = s.sockets(ctx, os.Stdout)
+	}
+	return err
+}
+
+// http measures the data plane's HTTP and prints its tables.
+func (s *site) http(ctx context.Context) error {
+	if err := s.open(ctx); err != nil {
 		return err
 	}
 	results, err := s.measure(ctx)

@@ -75,6 +75,12 @@ func (p *process) stop() {
 	}
 }
 
+// kill ends the program at once.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
 // startSelf runs this program in another role and waits for the address that it prints.
 func (s *site) startSelf(ctx context.Context, role, cpus string, env ...string) (*process, error) {
 	self, err := os.Executable()

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// This program starts itself in three more roles, so that each has cores and a garbage collector of its own.
+// This program starts itself in more roles, so that each has cores and a garbage collector of its own.
 const (
 	roleVariable     = "LIMEN_BENCH_ROLE"
 	upstreamVariable = "LIMEN_BENCH_UPSTREAM"
@@ -26,8 +26,9 @@ const (
 )
 
 func serveRole(role string) {
-	if role == roleLoad {
-		if err := serveLoad(); err != nil {
+	loads := map[string]func() error{roleLoad: serveLoad, roleSocketLoad: serveSocketLoad, roleSocketHold: serveSocketHold}
+	if load := loads[role]; load != nil {
+		if err := load(); err != nil {
 			log.Fatal(err)
 		}
 		return
@@ -42,6 +43,8 @@ func serveRole(role string) {
 		log.Fatal(serveUpstream(l))
 	case roleReverse:
 		log.Fatal(serveReverseProxy(l))
+	case roleGorilla:
+		log.Fatal(serveGorilla(l))
 	}
 	log.Fatalf("no role %q", role)
 }

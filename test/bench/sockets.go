@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
+)
+
+// socketPeer is a program with WebSockets, and where they are.
+type socketPeer struct {
+	*process
+	order socketOrder
+	push  string
+}
+
+// idleRow is what an idle connection costs a program.
+type idleRow struct {
+	name  string
+	bytes int64
+}
+
+// socketWarmth is how many connections are open before memory is compared: what a program takes once is not counted.
+const socketWarmth = 200
+
+// sockets measures WebSockets beside a bare gorilla server and prints the tables.
+func (s *site) sockets(ctx context.Context, w io.Writer) error {
+	rows, err := s.measureSockets(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n## WebSocket, one core each\n\n%d rounds of %s, %d connections, messages of %d bytes. limen's echo is a MOCK route with a route response of\n"+
+		"that length: routed by $request.body.action, answered by a template. limen's push is a signed POST to @connections at the edge, gorilla's one to a handler;\n"+
+		"each waits until the message has arrived.\n\n", s.options.rounds, s.options.duration, s.options.conns, len(echoMessage()))
+	socketTable(w, rows)
+	warn(w, rows)
+	idle, err := s.measureIdle(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n## Resident memory of an idle WebSocket, %d open\n\n| | per connection |\n|---|--:|\n", s.options.idle)
+	for _, r := range idle {
+		fmt.Fprintf(w, "| %s | %.1f KiB |\n", r.name, float64(r.bytes)/1024)
+	}
+	return nil
+}
+
+func socketTable(w io.Writer, rows []*result) {
+	fmt.Fprintln(w, "| | messages/s | of gorilla | p50 | p99 | CPU s/100k | CPU, of gorilla | core used |")
+	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|")
+	rate := func(v sample) float64 { return v.perSecond }
+	cpu := func(v sample) float64 { return v.cpuPer100k }
+	for _, r := range rows {
+		job, _, _ := strings.Cut(r.peer.name, ",")
+		base := named(rows, job+", gorilla")
+		fmt.Fprintln(w, "|", strings.Join([]string{
+			r.peer.name, fmt.Sprintf("%.0f", r.median(rate)), ratio(r, base, rate),
+			milliseconds(medianOf(r, func(v sample) time.Duration { return v.p50 })), milliseconds(medianOf(r, func(v sample) time.Duration { return v.p99 })),
+			fmt.Sprintf("%.2f", r.median(cpu)), ratio(r, base, cpu), fmt.Sprintf("%.0f %%", 100*r.median(func(v sample) float64 { return v.peerShare })),
+		}, " | "), "|")
+	}
+	for _, r := range rows {
+		for _, v := range r.samples {
+			if v.failed > 0 {
+				fmt.Fprintf(w, "\n**%s lost %d connections**: its figures are no result.\n", r.peer.name, v.failed)
+			}
+		}
+	}
+}
+
+// measureSockets loads both peers with both jobs in turns.
+func (s *site) measureSockets(ctx context.Context) ([]*result, error) {
+	l, err := s.startSocketLimen(ctx, "limen-sockets", s.options.peerCPU)
+	if err != nil {
+		return nil, err
+	}
+	defer l.stop()
+	g, err := s.startGorilla(ctx, s.options.peerCPU)
+	if err != nil {
+		return nil, err
+	}
+	defer g.stop()
+	type job struct {
+		*result
+		p     *socketPeer
+		order socketOrder
+	}
+	var jobs []job
+	for _, kind := range []string{"echo", "push"} {
+		for _, p := range []*socketPeer{l, g} {
+			name := "gorilla"
+			if p == l {
+				name = "limen"
+			}
+			order := p.order
+			order.Conns, order.Span = s.options.conns, s.options.duration
+			if kind == "push" {
+				order.Push = p.push
+			}
+			jobs = append(jobs, job{&result{peer: &peer{name: kind + ", " + name, process: p.process}}, p, order})
+		}
+	}
+	var out []*result
+	for round := range s.options.rounds + 1 { // the first warms
+		for _, j := range jobs {
+			awaitQuiet(ctx, s.options.patience)
+			v, err := s.observe(j.p.process, func() (sample, float64, error) { return s.runSocketLoad(ctx, j.order) })
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", j.peer.name, err)
+			}
+			if round > 0 {
+				j.samples = append(j.samples, v)
+			}
+		}
+	}
+	for _, j := range jobs {
+		out = append(out, j.result)
+	}
+	return out, nil
+}
+
+func (s *site) runSocketLoad(ctx context.Context, o socketOrder) (sample, float64, error) {
+	out := sample{loadGenerator: "own"}
+	self, err := os.Executable()
+	if err != nil {
+		return out, 0, err
+	}
+	order, err := json.Marshal(o)
+	if err != nil {
+		return out, 0, err
+	}
+	cmd := exec.CommandContext(ctx, "taskset", "-c", s.options.loadCPUs, self)
+	cmd.Env = append(os.Environ(), roleVariable+"="+roleSocketLoad, orderVariable+"="+string(order))
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	text, err := cmd.Output()
+	if err != nil {
+		return out, 0, fmt.Errorf("%w: %.300s", err, problems.String())
+	}
+	if _, err := fmt.Sscan(string(text), &out.requests, &out.perSecond, (*int64)(&out.p50), (*int64)(&out.p99), &out.failed); err != nil {
+		return out, 0, fmt.Errorf("%w: %s", err, text)
+	}
+	return out, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), nil
+}
+
+// startGorilla starts a gorilla server; env may name its certificate.
+func (s *site) startGorilla(ctx context.Context, cpus string, env ...string) (*socketPeer, error) {
+	p, err := s.startSelf(ctx, roleGorilla, cpus, env...)
+	if err != nil {
+		return nil, err
+	}
+	return &socketPeer{p, socketOrder{URL: socketURL(len(env) > 0, p.address, "/")}, "http://" + p.address + "/push/"}, nil
+}
+
+// startSocketLimen starts a limen with the API of these measurements at the stage prod; its WebSockets are at the one port.
+func (s *site) startSocketLimen(ctx context.Context, name, cpus string, args ...string) (*socketPeer, error) {
+	l, err := s.launch(ctx, name, cpus, args...)
+	if err != nil {
+		return nil, err
+	}
+	api, err := publishSockets(ctx, l)
+	if err != nil {
+		l.stop()
+		return nil, err
+	}
+	path := "/_aws/execute-api/" + api + "/prod"
+	return &socketPeer{l.process, socketOrder{URL: socketURL(false, l.address, path), Region: l.printed["AWS_DEFAULT_REGION"],
+		AccessKey: l.printed["AWS_ACCESS_KEY_ID"], Secret: l.printed["AWS_SECRET_ACCESS_KEY"]}, "http://" + l.address + path + "/@connections/"}, nil
+}
+
+// publishSockets makes an API with two MOCK routes that answer: echo, and id.
+func publishSockets(ctx context.Context, l *limen) (string, error) {
+	v2 := apigatewayv2.New(apigatewayv2.Options{
+		BaseEndpoint: aws.String("http://" + l.address), Region: l.printed["AWS_DEFAULT_REGION"],
+		Credentials: credentials.NewStaticCredentialsProvider(l.printed["AWS_ACCESS_KEY_ID"], l.printed["AWS_SECRET_ACCESS_KEY"], ""),
+	})
+	api, err := v2.CreateApi(ctx, &apigatewayv2.CreateApiInput{Name: aws.String("bench"), ProtocolType: types.ProtocolTypeWebsocket, RouteSelectionExpression: aws.String("$request.body.action")})
+	if err != nil {
+		return "", err
+	}
+	for route, answer := range map[string]string{"echo": echoMessage(), "id": `{"id":"$context.connectionId"}`} {
+		in, err := v2.CreateIntegration(ctx, &apigatewayv2.CreateIntegrationInput{ApiId: api.ApiId, IntegrationType: types.IntegrationTypeMock,
+			TemplateSelectionExpression: aws.String("200"), RequestTemplates: map[string]string{"200": `{"statusCode":200}`}})
+		if err != nil {
+			return "", err
+		}
+		_, err1 := v2.CreateIntegrationResponse(ctx, &apigatewayv2.CreateIntegrationResponseInput{ApiId: api.ApiId, IntegrationId: in.IntegrationId,
+			IntegrationResponseKey: aws.String("$default"), ResponseTemplates: map[string]string{"$default": answer}})
+		r, err2 := v2.CreateRoute(ctx, &apigatewayv2.CreateRouteInput{ApiId: api.ApiId, RouteKey: &route, Target: aws.String("integrations/" + *in.IntegrationId),
+			RouteResponseSelectionExpression: aws.String("$default")})
+		if err := errors.Join(err1, err2); err != nil {
+			return "", err
+		}
+		if _, err := v2.CreateRouteResponse(ctx, &apigatewayv2.CreateRouteResponseInput{ApiId: api.ApiId, RouteId: r.RouteId, RouteResponseKey: aws.String("$default")}); err != nil {
+			return "", err
+		}
+	}
+	d, err := v2.CreateDeployment(ctx, &apigatewayv2.CreateDeploymentInput{ApiId: api.ApiId})
+	if err != nil {
+		return "", err
+	}
+	_, err = v2.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: api.ApiId, StageName: aws.String("prod"), DeploymentId: d.DeploymentId})
+	return *api.ApiId, err
+}
+
+// measureIdle opens many connections to each peer, one fresh program for each row, and compares its resident memory.
+func (s *site) measureIdle(ctx context.Context) ([]idleRow, error) {
+	cert, err := writeCertificate(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	at := make([]string, 3)
+	for i := range at {
+		if at[i], err = freeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	settings := []string{"--set", "edge.tls_listen=" + at[0], "--set", "edge.cert_file=" + cert + ".crt", "--set", "edge.key_file=" + cert + ".key",
+		"--set", "wsconn.listen=" + at[1], "--set", "wsconn.tls_listen=" + at[2], "--set", "wsconn.cert_file=" + cert + ".crt", "--set", "wsconn.key_file=" + cert + ".key"}
+	started := 0
+	limenAt := func(address string, secure bool) func() (*socketPeer, error) {
+		return func() (*socketPeer, error) {
+			started++
+			l, err := s.startSocketLimen(ctx, fmt.Sprintf("limen-idle%d", started), "", settings...)
+			if err == nil && address != "" {
+				_, path, _ := strings.Cut(strings.TrimPrefix(l.order.URL, "ws://"), "/")
+				l.order.URL = socketURL(secure, address, path)
+			}
+			return l, err
+		}
+	}
+	var out []idleRow
+	for _, row := range []struct {
+		name  string
+		start func() (*socketPeer, error)
+	}{
+		{"limen, direct, plain", limenAt(at[1], false)},
+		{"limen, through the edge, plain", limenAt("", false)},
+		{"gorilla, plain", func() (*socketPeer, error) { return s.startGorilla(ctx, "") }},
+		{"limen, direct, TLS", limenAt(at[2], true)},
+		{"limen, through the edge, TLS", limenAt(at[0], true)},
+		{"gorilla, TLS", func() (*socketPeer, error) { return s.startGorilla(ctx, "", certVariable+"="+cert) }},
+	} {
+		p, err := row.start()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", row.name, err)
+		}
+		bytes, err := s.idle(ctx, p)
+		p.stop()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", row.name, err)
+		}
+		out = append(out, idleRow{row.name, bytes})
+	}
+	return out, nil
+}
+
+// idle is the memory that one more idle connection takes.
+func (s *site) idle(ctx context.Context, p *socketPeer) (int64, error) {
+	warm, err := s.hold(ctx, p, socketWarmth)
+	if err != nil {
+		return 0, err
+	}
+	defer warm.kill()
+	sleep(ctx, 2*time.Second)
+	before := residentOf(p.pid())
+	held, err := s.hold(ctx, p, s.options.idle)
+	if err != nil {
+		return 0, err
+	}
+	defer held.kill()
+	sleep(ctx, 3*time.Second)
+	return (residentOf(p.pid()) - before) / int64(s.options.idle), nil
+}
+
+// hold opens connections and keeps them until the process is killed.
+func (s *site) hold(ctx context.Context, p *socketPeer, n int) (*process, error) {
+	o := p.order
+	o.Conns = n
+	order, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	held, err := s.startSelf(ctx, roleSocketHold, "", orderVariable+"="+string(order))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, tail(s.dir+"/"+roleSocketHold+".log"))
+	}
+	return held, nil
+}
