@@ -75,6 +75,7 @@ func TestVectors(t *testing.T) {
 			}
 		})
 	}
+	t.Logf("sigv4: %d cases", len(file.Cases))
 }
 
 func (v *vector) rules(now time.Time) Rules {
