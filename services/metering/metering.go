@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -35,7 +36,8 @@ type Config struct {
 	QuotaLease, ThrottleLease time.Duration
 	// MaxLease is the largest lease of a quota; 0 is 1000 requests. A crash of an edge loses at most one lease for each key.
 	MaxLease int64
-	// RecallWait is how long another edge's unused requests are waited for before an edge is refused; 0 is 300 ms.
+	// RecallWait is how long another edge's unused requests of a quota are waited for before an edge is refused; 0 is 300 ms.
+	// Tokens of throttles are waited for a fifth of ThrottleLease, after which they come back by themselves.
 	RecallWait time.Duration
 	// Replicas is how many NATS servers keep each quota; 0 is one.
 	Replicas int
@@ -61,9 +63,10 @@ type Service struct {
 	counts counts
 
 	// mu guards what follows.
-	mu      sync.Mutex
-	holders map[chan *meteringv1.Counter]bool // open Recalls streams
-	lent    map[string]time.Time              // quota counters with leases of this process → when the last of them ends
+	mu       sync.Mutex
+	holders  map[chan *meteringv1.Recall]string // open Recalls streams, each with its edge
+	lent     map[string]time.Time               // quota counters with leases of this process → when the last of them ends
+	recalled map[string]time.Time               // throttles whose tokens were asked back → when they may be again
 }
 
 // counts are the instruments; nil ones count nothing.
@@ -86,7 +89,7 @@ func New(c Config, d Deps) (*Service, error) {
 	c.QuotaLease, c.ThrottleLease = orDefault(c.QuotaLease, time.Minute), orDefault(c.ThrottleLease, 500*time.Millisecond)
 	c.MaxLease, c.RecallWait = orDefault(c.MaxLease, 1000), orDefault(c.RecallWait, 300*time.Millisecond)
 	s := &Service{config: c, deps: d, store: counter.New(d.NATS, c.Replicas), opened: make(chan struct{}),
-		holders: map[chan *meteringv1.Counter]bool{}, lent: map[string]time.Time{}}
+		holders: map[chan *meteringv1.Recall]string{}, lent: map[string]time.Time{}, recalled: map[string]time.Time{}}
 	return s, s.instruments()
 }
 
@@ -187,8 +190,8 @@ func (s *Service) Lease(ctx context.Context, req *meteringv1.LeaseRequest) (*met
 		return nil, status.Error(codes.InvalidArgument, "a lease needs a holder, a counter and a limit")
 	}
 	res, held, err := s.lend(ctx, req, isQuota)
-	if err == nil && res.Tokens == 0 && isQuota && held > 0 {
-		res, err = s.recall(ctx, req)
+	if err == nil && res.Tokens == 0 && held > 0 && s.mayRecall(req.Counter, isQuota) {
+		err = s.recall(ctx, req, isQuota, held, &res)
 	}
 	if err != nil {
 		return nil, unavailable(err)
@@ -223,29 +226,52 @@ func (s *Service) lend(ctx context.Context, req *meteringv1.LeaseRequest, isQuot
 	return res, held, err
 }
 
-// recall asks the other edges for what they do not use, and lends what comes back.
-func (s *Service) recall(ctx context.Context, req *meteringv1.LeaseRequest) (*meteringv1.LeaseResponse, error) {
-	res := &meteringv1.LeaseResponse{}
-	err := s.awaitReturns(ctx, req.Counter, func() (bool, error) {
-		var held int64
-		var err error
-		res, held, err = s.lend(ctx, req, true)
-		return err != nil || res.Tokens > 0 || held == 0, err
-	})
-	return res, err
+// mayRecall keeps edges that share a throttle at its limit from taking tokens from one another all the time, and from
+// answering late each time: within one lease a throttle's tokens are asked back once.
+func (s *Service) mayRecall(c *meteringv1.Counter, isQuota bool) bool {
+	if isQuota {
+		return true
+	}
+	name, now := counter.Name(c, false), s.deps.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Before(s.recalled[name]) {
+		return false
+	}
+	s.recalled[name] = now.Add(s.config.ThrottleLease)
+	return true
 }
 
-// awaitReturns recalls the leases of a quota and calls done after each change of its record, until it says so or nobody
+// recall asks the other edges, which hold so much, for what they do not use, and lends what comes back. Without anything
+// the answer stays what it is.
+func (s *Service) recall(ctx context.Context, req *meteringv1.LeaseRequest, isQuota bool, held int64, res **meteringv1.LeaseResponse) error {
+	name := counter.Name(req.Counter, isQuota)
+	return s.awaitReturns(ctx, &meteringv1.Recall{Counter: req.Counter, Quota: isQuota, Asker: req.Holder}, func() (bool, error) {
+		r, err := s.store.Get(ctx, name)
+		if err != nil || r == nil || counter.LentToOthers(r, req.Holder) >= held {
+			return r == nil, err
+		}
+		// Lending changes the record too: it is tried only when somebody holds less.
+		*res, held, err = s.lend(ctx, req, isQuota)
+		return err != nil || (*res).GetTokens() > 0 || held == 0, err
+	})
+}
+
+// awaitReturns recalls the leases of a counter and calls done after each change of its record, until it says so or nobody
 // answers in time.
-func (s *Service) awaitReturns(ctx context.Context, c *meteringv1.Counter, done func() (bool, error)) error {
-	waiting, cancel := context.WithTimeout(ctx, s.config.RecallWait)
+func (s *Service) awaitReturns(ctx context.Context, recall *meteringv1.Recall, done func() (bool, error)) error {
+	wait := s.config.RecallWait
+	if !recall.Quota {
+		wait = min(wait, s.config.ThrottleLease/5)
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	changes, stop, err := s.store.Watch(waiting, counter.Name(c, true))
+	changes, stop, err := s.store.Watch(waiting, counter.Name(recall.Counter, recall.Quota))
 	if err != nil {
 		return err
 	}
 	defer stop()
-	message, err := proto.Marshal(c)
+	message, err := proto.Marshal(recall)
 	if err == nil {
 		err = s.deps.NATS.Publish(recallSubject, message)
 	}
@@ -301,9 +327,9 @@ func (s *Service) Settle(ctx context.Context, req *meteringv1.SettleRequest) (*m
 
 // Recalls streams what edges are asked to give back.
 func (s *Service) Recalls(req *meteringv1.RecallsRequest, stream grpc.ServerStreamingServer[meteringv1.Recall]) error {
-	c := make(chan *meteringv1.Counter, 64)
+	c := make(chan *meteringv1.Recall, 64)
 	s.mu.Lock()
-	s.holders[c] = true
+	s.holders[c] = req.Holder
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
@@ -319,7 +345,7 @@ func (s *Service) Recalls(req *meteringv1.RecallsRequest, stream grpc.ServerStre
 		case <-stream.Context().Done():
 			return status.FromContextError(stream.Context().Err()).Err()
 		case one := <-c:
-			if err := stream.Send(&meteringv1.Recall{Counter: one}); err != nil {
+			if err := stream.Send(one); err != nil {
 				return err
 			}
 		}
@@ -328,15 +354,18 @@ func (s *Service) Recalls(req *meteringv1.RecallsRequest, stream grpc.ServerStre
 
 // passOn hands a recall to the edges whose streams are here. One that does not keep up keeps its lease.
 func (s *Service) passOn(message []byte) {
-	c := &meteringv1.Counter{}
-	if err := proto.Unmarshal(message, c); err != nil {
+	recall := &meteringv1.Recall{}
+	if err := proto.Unmarshal(message, recall); err != nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for holder := range s.holders {
+	for stream, holder := range s.holders {
+		if holder == recall.Asker && holder != "" {
+			continue
+		}
 		select {
-		case holder <- c:
+		case stream <- recall:
 		default:
 		}
 	}
@@ -359,7 +388,7 @@ func (s *Service) Usage(ctx context.Context, req *meteringv1.UsageRequest) (*met
 func (s *Service) Extend(ctx context.Context, req *meteringv1.ExtendRequest) (*meteringv1.UsageResponse, error) {
 	c := &meteringv1.Counter{Account: req.Account, Region: req.Region, UsagePlan: req.UsagePlan, ApiKey: req.ApiKey}
 	name := counter.Name(c, true)
-	err := s.awaitReturns(ctx, c, func() (bool, error) {
+	err := s.awaitReturns(ctx, &meteringv1.Recall{Counter: c, Quota: true}, func() (bool, error) {
 		r, err := s.store.Get(ctx, name)
 		return r == nil || counter.Lent(r) == 0, err
 	})
@@ -398,6 +427,7 @@ func (s *Service) sweep(ctx context.Context) {
 			delete(s.lent, name)
 		}
 	}
+	maps.DeleteFunc(s.recalled, func(_ string, until time.Time) bool { return now.After(until) })
 	s.mu.Unlock()
 	for _, name := range due {
 		var lost []quota.Lost

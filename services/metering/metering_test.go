@@ -222,7 +222,7 @@ func (w *world) edgeThatReturns(holder string, sequence, spent int64) {
 			if err != nil {
 				return
 			}
-			_, _ = w.edge.Settle(ctx, &meteringv1.SettleRequest{Holder: holder, Settlements: []*meteringv1.Settlement{{Counter: r.Counter, Quota: true, Sequence: sequence, Spent: spent, Ended: true}}})
+			_, _ = w.edge.Settle(ctx, &meteringv1.SettleRequest{Holder: holder, Settlements: []*meteringv1.Settlement{{Counter: r.Counter, Quota: r.Quota, Sequence: sequence, Spent: spent, Ended: true}}})
 		}
 	}()
 	w.t.Cleanup(func() {
@@ -244,6 +244,33 @@ func TestRecallBeforeRefusal(t *testing.T) {
 		}
 		if r := w.record(); r.Granted != 1 || counter.Left(counter.LoanOf(r, "a")) != 0 {
 			w.t.Errorf("%v", r)
+		}
+	})
+}
+
+// TestRecallOfAThrottle: tokens that another edge holds and does not use come back before an edge is refused, within one
+// lease once, and never more than the bucket.
+func TestRecallOfAThrottle(t *testing.T) {
+	overBoth(t, Config{RecallWait: 10 * time.Second, ThrottleLease: time.Minute}, func(w *world) {
+		c := &meteringv1.Counter{Account: key.Account, Region: key.Region, Api: "api", Stage: "s", Method: "GET /"}
+		ask := func(holder string) *meteringv1.LeaseResponse {
+			res, err := w.edge.Lease(context.Background(), &meteringv1.LeaseRequest{Holder: holder, Counter: c, Revision: 1, Limit: &meteringv1.LeaseRequest_Throttle{Throttle: &meteringv1.Throttle{Rate: 0.001, Burst: 2}}})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return res
+		}
+		a, other := ask("a"), ask("other")
+		if a.Tokens != 1 || other.Tokens != 1 {
+			w.t.Fatal(a, other)
+		}
+		w.edgeThatReturns("a", a.Sequence, 0)
+		w.edgeThatReturns("b", 0, 0) // who asks is not asked
+		if b := ask("b"); b.Tokens != 1 {
+			w.t.Errorf("b is refused while a has one that it does not use: %v", b)
+		}
+		if d := ask("d"); d.Tokens != 0 || d.RetryMillis == 0 {
+			w.t.Errorf("%v", d)
 		}
 	})
 }

@@ -674,8 +674,12 @@ func (x *RecallsRequest) GetHolder() string {
 }
 
 type Recall struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Counter       *Counter               `protobuf:"bytes,1,opt,name=counter,proto3" json:"counter,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Counter *Counter               `protobuf:"bytes,1,opt,name=counter,proto3" json:"counter,omitempty"`
+	// A quota's, else a throttle's.
+	Quota bool `protobuf:"varint,2,opt,name=quota,proto3" json:"quota,omitempty"`
+	// The edge that would be refused: what it gets is not asked back from it.
+	Asker         string `protobuf:"bytes,3,opt,name=asker,proto3" json:"asker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -715,6 +719,20 @@ func (x *Recall) GetCounter() *Counter {
 		return x.Counter
 	}
 	return nil
+}
+
+func (x *Recall) GetQuota() bool {
+	if x != nil {
+		return x.Quota
+	}
+	return false
+}
+
+func (x *Recall) GetAsker() string {
+	if x != nil {
+		return x.Asker
+	}
+	return ""
 }
 
 type UsageRequest struct {
@@ -1413,9 +1431,11 @@ const file_metering_v1_metering_proto_rawDesc = "" +
 	"\vsettlements\x18\x02 \x03(\v2\x1d.limen.metering.v1.SettlementR\vsettlements\"\x10\n" +
 	"\x0eSettleResponse\"(\n" +
 	"\x0eRecallsRequest\x12\x16\n" +
-	"\x06holder\x18\x01 \x01(\tR\x06holder\">\n" +
+	"\x06holder\x18\x01 \x01(\tR\x06holder\"j\n" +
 	"\x06Recall\x124\n" +
-	"\acounter\x18\x01 \x01(\v2\x1a.limen.metering.v1.CounterR\acounter\"\xfe\x01\n" +
+	"\acounter\x18\x01 \x01(\v2\x1a.limen.metering.v1.CounterR\acounter\x12\x14\n" +
+	"\x05quota\x18\x02 \x01(\bR\x05quota\x12\x14\n" +
+	"\x05asker\x18\x03 \x01(\tR\x05asker\"\xfe\x01\n" +
 	"\fUsageRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x1d\n" +

@@ -169,17 +169,22 @@ func (m *Meter) followRecalls(ctx context.Context) {
 		for err == nil {
 			var r *meteringv1.Recall
 			if r, err = stream.Recv(); err == nil && r.Counter != nil {
-				m.giveBack(ctx, r.Counter)
+				m.giveBack(ctx, nameOf(r))
 			}
 		}
 		pause(ctx, probeInterval)
 	}
 }
 
-// giveBack ends the lease of a quota, after the call that may be under way for it.
-func (m *Meter) giveBack(ctx context.Context, c *meteringv1.Counter) {
+func nameOf(r *meteringv1.Recall) Name {
+	c := r.Counter
+	return Name{Account: c.Account, Region: c.Region, Plan: c.UsagePlan, Key: c.ApiKey, API: c.Api, Stage: c.Stage, Method: c.Method, Quota: r.Quota}
+}
+
+// giveBack ends a lease, after the call that may be under way for it.
+func (m *Meter) giveBack(ctx context.Context, n Name) {
 	m.mu.RLock()
-	t := m.tallies[Name{Account: c.Account, Region: c.Region, Plan: c.UsagePlan, Key: c.ApiKey, Quota: true}]
+	t := m.tallies[n]
 	m.mu.RUnlock()
 	for t != nil {
 		t.mu.Lock()
