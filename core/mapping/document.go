@@ -17,6 +17,7 @@ type document struct {
 	text   string
 	parsed bool
 	root   jsonpath.Value
+	room   vtl.Room
 }
 
 // find evaluates a path. What a path does not find is Absent and no error.
@@ -70,9 +71,9 @@ func (c *paths) compile(path string) (*jsonpath.Program, error) {
 	return p, nil
 }
 
-// borrow makes a JSON value one of a template's. Arrays and objects are lent: what a template does to them, the document
-// sees.
-func borrow(v jsonpath.Value) vtl.Value {
+// borrow makes a JSON value one of a template's, in a room. Arrays and objects are lent: what a template does to them, the
+// document sees.
+func borrow(room *vtl.Room, v jsonpath.Value) vtl.Value {
 	switch v.Kind() {
 	case jsonpath.Bool:
 		return vtl.BoolValue(v.Bool())
@@ -81,12 +82,12 @@ func borrow(v jsonpath.Value) vtl.Value {
 	case jsonpath.Number:
 		return number(v)
 	case jsonpath.Array, jsonpath.Object:
-		return container(v)
+		return container(room, v)
 	}
 	return vtl.Value{}
 }
 
-func container(v jsonpath.Value) vtl.Value {
+func container(room *vtl.Room, v jsonpath.Value) vtl.Value {
 	switch c := v.Lent().(type) {
 	case lentList:
 		return vtl.ListValue(c.List)
@@ -94,17 +95,16 @@ func container(v jsonpath.Value) vtl.Value {
 		return vtl.MapValue(c.Map)
 	}
 	if v.Kind() == jsonpath.Array {
-		items := make([]vtl.Value, v.Len())
+		list, items := room.JSONArray(v.Len())
 		for i := range items {
-			items[i] = borrow(v.Index(i))
+			items[i] = borrow(room, v.Index(i))
 		}
-		list := vtl.NewJSONArray(items...)
 		v.Lend(lentList{list})
 		return vtl.ListValue(list)
 	}
-	m := vtl.NewMap(v.Len())
+	m := room.Map(v.Len())
 	for i := range v.Len() {
-		m.Put(v.Key(i), borrow(v.Index(i)))
+		m.Add(v.Key(i), borrow(room, v.Index(i)))
 	}
 	v.Lend(lentMap{m})
 	return vtl.MapValue(m)

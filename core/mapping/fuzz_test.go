@@ -20,7 +20,7 @@ func FuzzDocument(f *testing.F) {
 			t.Fatal(err)
 		}
 		before, text := find(d, known, path), whole.String()
-		borrow(whole)
+		borrow(&d.room, whole)
 		if after := find(d, known, path); after != before {
 			t.Errorf("%s of %s: %s, and when it is lent %s", path, body, before, after)
 		}

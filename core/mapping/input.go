@@ -39,7 +39,7 @@ func (in *input) Call(name string, args []vtl.Value) (vtl.Value, bool, error) {
 	switch name {
 	case "path":
 		v, err := in.document.find(in.paths, text)
-		return borrow(v), true, err
+		return borrow(&in.document.room, v), true, err
 	case "json":
 		return in.json(text)
 	case "params":

@@ -47,7 +47,7 @@ func parseJSON(s string) (vtl.Value, error) {
 	if err != nil {
 		return vtl.Value{}, nil
 	}
-	return borrow(v), nil
+	return borrow(&vtl.Room{}, v), nil
 }
 
 const hexDigits = "0123456789ABCDEF"

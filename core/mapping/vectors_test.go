@@ -70,6 +70,7 @@ var vectorFeatures = map[string]bool{"input": true, "input-body": true, "util": 
 // otherObjects are vectors about objects that are not as the service makes them.
 var otherObjects = map[string]string{
 	"context-023":          "identity has the members of the vector alone; the service's has those that do not apply too, as null",
+	"passthrough":          "as real-passthrough-all",
 	"real-passthrough-all": "stage variables in the order of the vector; a stage's have none, and come by name",
 }
 

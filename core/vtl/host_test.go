@@ -29,6 +29,28 @@ func TestLimits_Cut(t *testing.T) {
 	}
 }
 
+func TestRoom(t *testing.T) {
+	var r Room
+	m := r.Map(1)
+	for i := range 40 {
+		m.Add(string(rune('a'+i)), IntValue(int64(i)))
+	}
+	other := r.Map(2)
+	other.Add("x", StringValue("y"))
+	list, items := r.JSONArray(2)
+	items[0], items[1] = MapValue(other), IntValue(7)
+	list.Append(BoolValue(true))
+	if v, ok := m.Get("c"); !ok || v.Int() != 2 || m.Len() != 40 {
+		t.Error(v, ok, m.Len())
+	}
+	if got := string(AppendJSON(nil, ListValue(list))); got != `[{"x":"y"},7,true]` || !list.IsJSON() {
+		t.Error(got)
+	}
+	if empty, _ := r.JSONArray(0); empty.Len() != 0 || r.Map(0).Len() != 0 {
+		t.Error("an empty one is not")
+	}
+}
+
 func TestMap_Written(t *testing.T) {
 	m := NewMap(0)
 	var keys []string
