@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -130,6 +131,7 @@ func TestThroughTheEdge(t *testing.T) {
 	}
 	for scheme, address := range map[string]string{"ws": plain.Addr().String(), "wss": secure.Addr().String()} {
 		t.Run(scheme, func(t *testing.T) { throughTheEdge(t, scheme, address, events) })
+		t.Run(scheme+", in one segment", func(t *testing.T) { inOneSegment(t, scheme, address, events) })
 	}
 }
 
@@ -157,6 +159,56 @@ func throughTheEdge(t *testing.T, scheme, address string, events invokedFunction
 	}
 	_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(time.Second))
 	if got := <-events; !strings.Contains(got, `"disconnectStatusCode":1000`) || !strings.Contains(got, `"domainName":"`+socketAPI+`.execute-api.localhost"`) {
+		t.Error(got)
+	}
+}
+
+// inOneSegment sends two messages behind the handshake, in its own segment and TLS record, and then one byte by byte: what the
+// edge has read belongs to the node.
+func inOneSegment(t *testing.T, scheme, address string, events invokedFunctions) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if scheme == "wss" {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	}
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	masked := func(text string) string { return string([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}) + text }
+	_, err = io.WriteString(c, "GET /prod HTTP/1.1\r\nHost: "+socketAPI+".execute-api.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"+masked("one")+masked("two"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v, %v", res, err)
+	}
+	defer res.Body.Close()
+	for _, b := range []byte(masked("three")) {
+		if _, err := c.Write([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		frame := make([]byte, 7)
+		if _, err := io.ReadFull(r, frame); err != nil || string(frame) != "\x81\x05heard" {
+			t.Fatalf("%q, %v", frame, err)
+		}
+	}
+	seen := ""
+	for range 4 {
+		seen += <-events
+	}
+	for _, want := range []string{`"eventType":"CONNECT"`, `"body":"one"`, `"body":"two"`, `"body":"three"`} {
+		if strings.Count(seen, want) != 1 {
+			t.Errorf("%d times %s", strings.Count(seen, want), want)
+		}
+	}
+	_ = c.Close()
+	if got := <-events; !strings.Contains(got, `"disconnectStatusCode":1006`) {
 		t.Error(got)
 	}
 }

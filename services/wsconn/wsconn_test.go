@@ -579,6 +579,23 @@ func TestAClientThatNeverReads(t *testing.T) {
 	}
 }
 
+// TestAThousandStopInsideAFrame: each is ended by the time a message may take, and nothing of them is left.
+func TestAThousandStopInsideAFrame(t *testing.T) {
+	const clients = 1000
+	w := start(t, Config{Limits: Limits{MessageTime: time.Second}}, nil)
+	for i := range clients {
+		w.raw([]string{"\x81", "\x81\xfe\x01", masked(text, "half a frame")[:9], masked(1, "half a message")}[i%4])
+	}
+	for range clients {
+		if got := w.disconnect(); got != "1006 " {
+			t.Fatal(got)
+		}
+	}
+	if n := w.node.hub.Len(); n > 0 {
+		t.Errorf("%d connections are open", n)
+	}
+}
+
 // TestMessagesRunSideBySide within the bound of their connection; beyond it the socket is not read.
 func TestMessagesRunSideBySide(t *testing.T) {
 	w := start(t, Config{}, nil)
