@@ -95,3 +95,21 @@ func TestVectors(t *testing.T) {
 		})
 	}
 }
+
+// TestProgramsOutliveTheirTrees: the memory of a tree serves the next template, and no program holds on to it.
+func TestProgramsOutliveTheirTrees(t *testing.T) {
+	all := vectors(t, "cases.jsonl")
+	programs := make([]*Program, len(all))
+	for i, x := range all {
+		programs[i], _ = CompileText(x.Template, Options{Stock: x.Profile == "stock"})
+	}
+	for i, x := range all {
+		if programs[i] == nil || x.Output == nil {
+			continue
+		}
+		out, err := programs[i].Render(x.variables(programs[i].Uses), Limits{}, nil)
+		if err != nil || string(out) != string(mend([]byte(*x.Output))) {
+			t.Errorf("%s: got %q, %v, want %q", x.Name, out, err, *x.Output)
+		}
+	}
+}
