@@ -24,6 +24,7 @@ func (c *compiler) directive(n *node) step {
 			c.fail(n, "#literal needs parentheses, something to print and #end")
 			return nil
 		}
+		c.block(n.kids[0]) // for its mistakes and its macros
 		return c.text(n.ref.literal)
 	case "evaluate":
 		return c.evaluate(n)

@@ -79,7 +79,7 @@ func TestDifferential(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		if accidental.MatchString(line) || x.Error == "memory" {
+		if accidental.MatchString(line) || x.Error == "memory" || x.Output != nil && len(*x.Output) > DefaultOutput {
 			continue
 		}
 		compared++
@@ -100,5 +100,5 @@ func TestDifferential(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d generated templates, %d of them compared (the others print addresses or are too much for the reference engine), %d fail in both, %d differ", count, compared, failed, differ)
+	t.Logf("%d generated templates, %d of them compared (the others print addresses or are too much), %d fail in both, %d differ", count, compared, failed, differ)
 }
