@@ -54,7 +54,7 @@ func eachCached(t *testing.T, test func(*testing.T, *cachedWorld)) {
 }
 
 // patient waits for a slow machine's cache; only a test that takes the cache away does without.
-var patient = edge.Config{CacheTimeout: 20 * time.Second}
+var patient = edge.Config{NearCacheBytes: 1, CacheTimeout: 20 * time.Second}
 
 func newCachedWorld(t testing.TB, tcp bool, config edge.Config) *cachedWorld {
 	t.Helper()
@@ -410,7 +410,7 @@ func TestCacheAwayIsAMiss(t *testing.T) {
 	}
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
-			w := newCachedWorld(t, true, edge.Config{})
+			w := newCachedWorld(t, true, edge.Config{NearCacheBytes: 1})
 			w.expect(1, "GET", "/pets")
 			w.expect(1, "GET", "/pets")
 			fault.break_(w.proxy, t)
@@ -439,7 +439,7 @@ func TestCacheAwayIsAMiss(t *testing.T) {
 
 // BenchmarkCachedAnswer is a request answered from the cache of the same process, over a kept connection.
 func BenchmarkCachedAnswer(b *testing.B) {
-	w := newCachedWorld(b, false, edge.Config{})
+	w := newCachedWorld(b, false, edge.Config{NearCacheBytes: 1})
 	w.expect(1, "GET", "/pets?q=1")
 	c, err := net.Dial("tcp", strings.Split(w.url, "/")[2])
 	if err != nil {

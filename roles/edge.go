@@ -36,6 +36,7 @@ type EdgeConfig struct {
 	Authz        string        `yaml:"authz_address" help:"host:port of authz.grpc_listen, when authz is not in this process"`
 	Cache        string        `yaml:"cache_address" help:"host:port of cache.grpc_listen, when the cache is not in this process; without one nothing is cached"`
 	CacheTimeout time.Duration `yaml:"cache_timeout" default:"50ms" help:"how long a request waits for the cache before it is a miss"`
+	NearCache    int64         `yaml:"near_cache_bytes" default:"33554432" help:"how much memory the cache's answers of the last second may take in this edge, so that warm ones ask nobody; 1 keeps none"`
 	// QuotaFallback and MeteringTimeout say what happens when metering does not answer.
 	QuotaFallback   string        `yaml:"quota_fallback" default:"allow" help:"allow or deny requests under a quota while metering does not answer"`
 	MeteringTimeout time.Duration `yaml:"metering_timeout" default:"1s" help:"how long a request waits for metering before this edge decides alone"`
@@ -114,7 +115,7 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	service, err := edge.New(edge.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
 		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
-		DenyQuota: c.QuotaFallback == "deny", MeteringTimeout: c.MeteringTimeout, CacheTimeout: c.CacheTimeout, AccountLimit: accountLimit(c),
+		DenyQuota: c.QuotaFallback == "deny", MeteringTimeout: c.MeteringTimeout, CacheTimeout: c.CacheTimeout, NearCacheBytes: c.NearCache, AccountLimit: accountLimit(c),
 		AccessJSON: h.config.Telemetry.LogFormat == "json",
 	}, edge.Deps{
 		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Metering: counts, Cache: cache, Fallback: fallback, Sockets: sockets,

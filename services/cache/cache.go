@@ -84,8 +84,8 @@ func (s *Service) Get(_ context.Context, req *cachev1.GetRequest) (*cachev1.GetR
 	if err := check(req.GetScope(), req.GetKey()); err != nil {
 		return nil, err
 	}
-	e := s.store.Get(store.KeyOf(req.Scope, req.Key))
-	return &cachev1.GetResponse{Found: e != nil, Entry: e}, nil
+	e, left := s.store.Get(store.KeyOf(req.Scope, req.Key))
+	return &cachev1.GetResponse{Found: e != nil, Entry: e, RemainingMillis: left.Milliseconds()}, nil
 }
 
 // Put keeps an entry of at most 1,048,576 bytes for its time, an hour at most.

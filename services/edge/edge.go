@@ -65,6 +65,8 @@ type Config struct {
 	MeteringTimeout time.Duration
 	// CacheTimeout is how long a request waits for the cache before it is a miss; 0 is 50 ms.
 	CacheTimeout time.Duration
+	// NearCacheBytes bounds what the edge keeps of the cache's answers in its own memory, each for a second at most; 0 is 32 MiB.
+	NearCacheBytes int64
 	// AccountLimit throttles all requests of an account; the zero value does not.
 	AccountLimit throttle.Limit
 	// AdvertiseAddress is where this edge answers gRPC.
@@ -150,13 +152,16 @@ func New(config Config, deps Deps) (*Service, error) {
 	s := &Service{config: config, deps: deps, client: integration.NewClient(deps.BackendRoots), recent: exchange.NewRecent(config.RecentBytes),
 		access: accessLog{out: deps.AccessLog, json: config.AccessJSON}, tracing: newTracing(deps.Traces, deps.Sampling)}
 	s.meter = meter.New(meter.Config{Client: deps.Metering, DenyQuota: config.DenyQuota, Timeout: config.MeteringTimeout, Log: deps.Log})
+	cache, err := pipeline.NewCache(deps.Cache, config.CacheTimeout, config.NearCacheBytes)
+	if err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
 	s.plans = plan.New(plan.Config{
 		Services: &pipeline.Services{Meter: s.meter, Account: config.AccountLimit,
-			Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: pipeline.NewCache(deps.Cache, config.CacheTimeout)},
+			Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: cache},
 		Node: deps.Node, Connections: &connections.API{Authz: deps.Authz, Asker: deps.Connections},
 		Suffixes: config.Suffixes, Logger: deps.Log,
 	})
-	var err error
 	if s.counters, err = newCounters(deps.Meter); err != nil {
 		return nil, err
 	}

@@ -155,11 +155,13 @@ func (x *GetRequest) GetKey() []byte {
 }
 
 type GetResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Found         bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
-	Entry         *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Found bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	Entry *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// How long the entry may still be found, by the clock of the cache.
+	RemainingMillis int64 `protobuf:"varint,3,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetResponse) Reset() {
@@ -204,6 +206,13 @@ func (x *GetResponse) GetEntry() *Entry {
 		return x.Entry
 	}
 	return nil
+}
+
+func (x *GetResponse) GetRemainingMillis() int64 {
+	if x != nil {
+		return x.RemainingMillis
+	}
+	return 0
 }
 
 type PutRequest struct {
@@ -455,10 +464,11 @@ const file_cache_v1_cache_proto_rawDesc = "" +
 	"\n" +
 	"GetRequest\x12+\n" +
 	"\x05scope\x18\x01 \x01(\v2\x15.limen.cache.v1.ScopeR\x05scope\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\fR\x03key\"P\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\"{\n" +
 	"\vGetResponse\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12+\n" +
-	"\x05entry\x18\x02 \x01(\v2\x15.limen.cache.v1.EntryR\x05entry\"\x99\x01\n" +
+	"\x05entry\x18\x02 \x01(\v2\x15.limen.cache.v1.EntryR\x05entry\x12)\n" +
+	"\x10remaining_millis\x18\x03 \x01(\x03R\x0fremainingMillis\"\x99\x01\n" +
 	"\n" +
 	"PutRequest\x12+\n" +
 	"\x05scope\x18\x01 \x01(\v2\x15.limen.cache.v1.ScopeR\x05scope\x12\x10\n" +

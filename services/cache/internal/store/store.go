@@ -46,12 +46,14 @@ func KeyOf(s *cachev1.Scope, key []byte) Key {
 // Store keeps entries. It is safe for concurrent use.
 type Store struct {
 	entries *otter.Cache[Key, kept]
+	now     func() time.Time
 }
 
 // kept is an entry with its time. The entry is immutable.
 type kept struct {
 	entry *cachev1.Entry
 	ttl   time.Duration
+	until time.Time
 }
 
 // New makes an empty store of at most bytes; now is its clock.
@@ -65,17 +67,23 @@ func New(bytes uint64, now func() time.Time) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	return &Store{entries}, nil
+	return &Store{entries, now}, nil
 }
 
-// Get finds an entry whose time has not run out; nil when there is none. The entry must not be written to.
-func (s *Store) Get(k Key) *cachev1.Entry {
-	found, _ := s.entries.GetIfPresent(k)
-	return found.entry
+// Get finds an entry whose time has not run out, and what is left of its time; nil when there is none. The entry must not
+// be written to.
+func (s *Store) Get(k Key) (e *cachev1.Entry, left time.Duration) {
+	found, ok := s.entries.GetIfPresent(k)
+	if !ok {
+		return nil, 0
+	}
+	return found.entry, found.until.Sub(s.now())
 }
 
 // Put keeps an entry for a while, in place of the one before. The store owns the entry afterwards.
-func (s *Store) Put(k Key, e *cachev1.Entry, ttl time.Duration) { s.entries.Set(k, kept{e, ttl}) }
+func (s *Store) Put(k Key, e *cachev1.Entry, ttl time.Duration) {
+	s.entries.Set(k, kept{e, ttl, s.now().Add(ttl)})
+}
 
 // Run gives the memory of entries that ran out back until ctx ends.
 func (s *Store) Run(ctx context.Context) error {

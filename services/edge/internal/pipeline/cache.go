@@ -28,6 +28,7 @@ type Cache struct {
 	failures atomic.Int32
 	retry    atomic.Int64 // when a silent cache is asked again, nanoseconds since 1970
 	ended    atomic.Uint64
+	near     near
 
 	mu      sync.Mutex // guards flights
 	flights map[flightKey]*flight
@@ -47,15 +48,19 @@ type flight struct {
 }
 
 // NewCache makes the side of an edge; nil without a client, and nothing is cached then. A question may take the timeout; 0
-// is 50 ms.
-func NewCache(client cachev1.CacheClient, timeout time.Duration) *Cache {
+// is 50 ms. nearBytes bounds the edge's own memory; 0 is DefaultNearBytes.
+func NewCache(client cachev1.CacheClient, timeout time.Duration, nearBytes int64) (*Cache, error) {
 	if client == nil {
-		return nil
+		return nil, nil
 	}
 	if timeout == 0 {
 		timeout = cacheTimeout
 	}
-	return &Cache{client: client, timeout: timeout, flights: map[flightKey]*flight{}}
+	if nearBytes == 0 {
+		nearBytes = DefaultNearBytes
+	}
+	n, err := newNear(nearBytes)
+	return &Cache{client: client, timeout: timeout, near: n, flights: map[flightKey]*flight{}}, err
 }
 
 // land gives the answer to those who wait; only the first call counts.
@@ -100,21 +105,31 @@ func (c *Cache) end(k flightKey, f *flight) {
 var errSilent = errors.New("the cache did not answer a moment ago")
 
 // get asks for an entry; nil without error is a miss.
-func (c *Cache) get(ctx context.Context, scope *cachev1.Scope, key []byte) (*cachev1.Entry, error) {
+func (c *Cache) get(ctx context.Context, k flightKey) (*cachev1.Entry, error) {
 	var out *cachev1.GetResponse
 	err := c.ask(ctx, func(ctx context.Context) (err error) {
-		out, err = c.client.Get(ctx, &cachev1.GetRequest{Scope: scope, Key: key})
+		out, err = c.client.Get(ctx, &cachev1.GetRequest{Scope: k.scope, Key: k.key[:]})
 		return err
 	})
+	if e := out.GetEntry(); e != nil {
+		c.near.put(k, e, time.Duration(out.GetRemainingMillis())*time.Millisecond)
+	}
 	return out.GetEntry(), err
 }
 
-func (c *Cache) put(ctx context.Context, scope *cachev1.Scope, key []byte, e *cachev1.Entry, ttl time.Duration) error {
+func (c *Cache) put(ctx context.Context, k flightKey, e *cachev1.Entry, ttl time.Duration) error {
+	// What is near is older, and whatever becomes of the new one, it is not to be seen again.
+	c.near.drop(k)
+	var out *cachev1.PutResponse
 	// The client may be gone; the answer is still good for others.
-	return c.ask(context.WithoutCancel(ctx), func(ctx context.Context) error {
-		_, err := c.client.Put(ctx, &cachev1.PutRequest{Scope: scope, Key: key, Entry: e, TtlSeconds: int64(ttl / time.Second)})
+	err := c.ask(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
+		out, err = c.client.Put(ctx, &cachev1.PutRequest{Scope: k.scope, Key: k.key[:], Entry: e, TtlSeconds: int64(ttl / time.Second)})
 		return err
 	})
+	if out.GetKept() {
+		c.near.put(k, e, ttl)
+	}
+	return err
 }
 
 // ask bounds one question. A cache that failed several times in a row is asked once a second until it answers.

@@ -38,17 +38,25 @@ func cached(m Method, v *Services, backend []exchange.Phase) exchange.Phase {
 		if err != nil {
 			return err
 		}
-		l := &lookup{Cache: v.Cache, x: x, scope: x.Scope.Caching.Scope, settings: settings, backend: backend, key: keyOf(x, key), headers: len(x.Response.Headers)}
-		if refresh {
-			err = l.refresh(ctx)
+		at := flightKey{x.Scope.Caching.Scope, keyOf(x, key)}
+		if kept := v.Cache.near.get(at); kept != nil && !refresh {
+			use(x, kept)
 		} else {
-			err = l.answer(ctx)
+			err = far(ctx, &lookup{Cache: v.Cache, x: x, at: at, settings: settings, backend: backend, headers: len(x.Response.Headers)}, refresh)
 		}
 		if err == nil && warn {
 			x.AddResponseHeader("Warning", warning)
 		}
 		return err
 	}
+}
+
+// far is the way of a request whose answer is not near.
+func far(ctx context.Context, l *lookup, refresh bool) error {
+	if refresh {
+		return l.refresh(ctx)
+	}
+	return l.answer(ctx)
 }
 
 func run(ctx context.Context, x *exchange.Exchange, phases []exchange.Phase) error {
@@ -108,10 +116,9 @@ func wantsFresh(x *exchange.Exchange) bool {
 type lookup struct {
 	*Cache
 	x        *exchange.Exchange
-	scope    *cachev1.Scope
+	at       flightKey
 	settings *exchange.CacheSettings
 	backend  []exchange.Phase
-	key      [sha256.Size]byte
 	headers  int // how many the response had before the backend
 	silent   bool
 }
@@ -128,11 +135,11 @@ func (l *lookup) answer(ctx context.Context) error {
 	if l.find(ctx) != nil {
 		return nil
 	}
-	f, leads := l.join(l.flightKey())
+	f, leads := l.join(l.at)
 	if !leads {
 		return l.follow(ctx, f)
 	}
-	defer l.end(l.flightKey(), f)
+	defer l.end(l.at, f)
 	// A flight that ended since the look-up may have been one for this key: its answer is kept by now.
 	if l.ended.Load() != ended {
 		if kept := l.find(ctx); kept != nil {
@@ -143,14 +150,11 @@ func (l *lookup) answer(ctx context.Context) error {
 	return l.lead(ctx, f)
 }
 
-func (l *lookup) flightKey() flightKey { return flightKey{l.scope, l.key} }
-
 // find answers with what is kept, and returns it; nil when nothing is.
 func (l *lookup) find(ctx context.Context) *cachev1.Entry {
-	entry, err := l.get(ctx, l.scope, l.key[:])
+	entry, err := l.get(ctx, l.at)
 	if entry != nil {
-		l.x.Record.AddNumber(executionlog.PhaseCache, executionlog.CacheHit, int64(entry.Status))
-		l.use(entry)
+		use(l.x, entry)
 		return entry
 	}
 	if l.silent = err != nil; l.silent {
@@ -185,7 +189,7 @@ func (l *lookup) follow(ctx context.Context, f *flight) error {
 	}
 	if entry := f.answer(); entry != nil {
 		l.x.Record.AddNumber(executionlog.PhaseCache, executionlog.CacheShared, int64(entry.Status))
-		l.use(entry)
+		answerWith(l.x, entry)
 		return nil
 	}
 	return l.callAndKeep(ctx)
@@ -199,9 +203,14 @@ func (l *lookup) callAndKeep(ctx context.Context) error {
 	return nil
 }
 
-// use makes the response of a kept answer. The entry may be shared: nothing in it is written to.
-func (l *lookup) use(e *cachev1.Entry) {
-	x := l.x
+// use answers with what was kept.
+func use(x *exchange.Exchange, e *cachev1.Entry) {
+	x.Record.AddNumber(executionlog.PhaseCache, executionlog.CacheHit, int64(e.Status))
+	answerWith(x, e)
+}
+
+// answerWith makes the response of an entry, which may be shared: nothing in it is written to.
+func answerWith(x *exchange.Exchange, e *cachev1.Entry) {
 	x.Cached = exchange.CacheHit
 	x.Response.Status, x.Response.Body = int(e.Status), e.Body
 	if e.Traced {
@@ -243,7 +252,7 @@ func (l *lookup) keep(ctx context.Context, e *cachev1.Entry) {
 	if e == nil || l.silent {
 		return
 	}
-	if err := l.put(ctx, l.scope, l.key[:], e, l.settings.TTL); err != nil {
+	if err := l.put(ctx, l.at, e, l.settings.TTL); err != nil {
 		l.x.Record.Add(executionlog.PhaseCache, executionlog.CacheNotStored, err.Error())
 		return
 	}
