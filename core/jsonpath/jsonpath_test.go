@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 func TestErrorPositions(t *testing.T) {
@@ -76,14 +75,10 @@ func TestBounds(t *testing.T) {
 				t.Fatal(err)
 			}
 			document := parse(t, c.document)
-			start := time.Now()
 			_, err = p.within(MaxSteps/20, document)
 			var e *Error
 			if err != nil && (!errors.As(err, &e) || e.Code != TooComplex) {
 				t.Error(err)
-			}
-			if took := time.Since(start); took > 10*time.Second {
-				t.Errorf("took %v", took)
 			}
 		})
 	}

