@@ -78,6 +78,9 @@ func (s *site) generate(ctx context.Context, p *peer, d time.Duration) (sample, 
 	if p.host != "" {
 		argv = append(argv, "-H", "Host: "+p.host)
 	}
+	if p.key != "" {
+		argv = append(argv, "-H", "X-Api-Key: "+p.key)
+	}
 	cmd := exec.CommandContext(ctx, "taskset", append(argv, "http://"+p.address+p.path)...)
 	text, err := cmd.CombinedOutput()
 	if err != nil {
@@ -136,6 +139,9 @@ func (s *site) steady(ctx context.Context, p *peer) (sample, error) {
 // orderVariable tells a generator what to do.
 const orderVariable = "LIMEN_BENCH_ORDER"
 
+// noKey stands in an order for a request without an API key.
+const noKey = "-"
+
 // runGenerator runs this program's generator, in a process of its own that can be pinned; rate 0 is a closed loop.
 func (s *site) runGenerator(ctx context.Context, p *peer, d time.Duration, rate int) (sample, float64, error) {
 	self, err := os.Executable()
@@ -146,12 +152,16 @@ func (s *site) runGenerator(ctx context.Context, p *peer, d time.Duration, rate 
 	if host == "" {
 		host = p.address
 	}
+	key := p.key
+	if key == "" {
+		key = noKey
+	}
 	conns := s.options.conns
 	if rate > 0 {
 		conns = min(conns, 16)
 	}
 	cmd := exec.CommandContext(ctx, "taskset", "-c", s.options.loadCPUs, self)
-	cmd.Env = append(os.Environ(), roleVariable+"="+roleLoad, fmt.Sprintf("%s=%s %s %s %d %d %d", orderVariable, p.address, host, p.path, conns, rate, d))
+	cmd.Env = append(os.Environ(), roleVariable+"="+roleLoad, fmt.Sprintf("%s=%s %s %s %s %d %d %d", orderVariable, p.address, host, p.path, key, conns, rate, d))
 	text, err := cmd.CombinedOutput()
 	if err != nil {
 		return sample{}, 0, fmt.Errorf("%w: %s", err, text)
@@ -168,7 +178,7 @@ func serveLoad() error {
 	var g generator
 	var conns, rate int
 	var span int64
-	if _, err := fmt.Sscan(os.Getenv(orderVariable), &g.address, &g.host, &g.path, &conns, &rate, &span); err != nil {
+	if _, err := fmt.Sscan(os.Getenv(orderVariable), &g.address, &g.host, &g.path, &g.key, &conns, &rate, &span); err != nil {
 		return err
 	}
 	g.begin = time.Now().Add(50 * time.Millisecond)
@@ -192,9 +202,10 @@ func serveLoad() error {
 
 // generator sends the same request over and over.
 type generator struct {
-	address, host, path string
-	begin, end          time.Time
-	step                time.Duration // between two requests of a connection; 0 sends as answers come
+	address, host, path, key string
+
+	begin, end time.Time
+	step       time.Duration // between two requests of a connection; 0 sends as answers come
 
 	mu        sync.Mutex // guards what follows
 	latencies []time.Duration
@@ -221,7 +232,11 @@ func (g *generator) connection(delay time.Duration) {
 
 // run sends until the end, or until something fails.
 func (g *generator) run(c net.Conn, due time.Time) (seen []time.Duration, err error) {
-	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", g.path, g.host)
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n", g.path, g.host)
+	if g.key != noKey {
+		request = fmt.Appendf(request, "X-Api-Key: %s\r\n", g.key)
+	}
+	request = append(request, "\r\n"...)
 	answers := bufio.NewReader(c)
 	for {
 		if g.step > 0 {

@@ -36,6 +36,7 @@ type options struct {
 	loadCPUs string
 	patience time.Duration
 	profile  string
+	profiled string
 	binary   string
 	parts    string
 	idle     int
@@ -56,6 +57,7 @@ func main() {
 	flag.StringVar(&o.loadCPUs, "load-cpus", otherCPUs(), "the cores of load and upstream")
 	flag.DurationVar(&o.patience, "patience", 5*time.Second, "how long to wait before each load for other programs to rest")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of limen under load to this file")
+	flag.StringVar(&o.profiled, "profile-row", rowPlain, "the row whose load is profiled")
 	flag.StringVar(&o.binary, "binary", "", "the limen to measure; it is built when not named")
 	flag.StringVar(&o.parts, "parts", "http,websocket", "what is measured")
 	flag.IntVar(&o.idle, "idle", 5000, "idle WebSockets whose memory is measured")
@@ -146,8 +148,8 @@ func (s *site) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.peers = append(s.peers, &peer{name: "direct to the upstream", process: s.upstream, address: s.upstream.address, path: s.requestPath()})
-	for _, start := range []func(context.Context) (*peer, error){s.startNginx, s.startLimen, s.startReverseProxy} {
-		p, err := start(ctx)
+	for _, start := range []func(context.Context) ([]*peer, error){s.startNginx, s.startLimen, s.startReverseProxy} {
+		rows, err := start(ctx)
 		var absent *absentError
 		switch {
 		case errors.As(err, &absent):
@@ -156,9 +158,11 @@ func (s *site) open(ctx context.Context) (err error) {
 		case err != nil:
 			return err
 		}
-		s.peers = append(s.peers, p)
-		if err := p.check(ctx); err != nil {
-			return err
+		s.peers = append(s.peers, rows...)
+		for _, p := range rows {
+			if err := p.check(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -11,13 +11,21 @@ import (
 	"time"
 )
 
-// peer is one measured program.
+// peer is one measured program, at one of the things that it does: a row of the table.
 type peer struct {
 	name    string
 	process *process
 	address string
 	path    string
 	host    string // the Host header; the address when empty
+	key     string // the X-Api-Key header; none when empty
+}
+
+// at is another row of the same program.
+func (p *peer) at(name, path, key string) *peer {
+	out := *p
+	out.name, out.path, out.key = p.name+", "+name, path, key
+	return &out
 }
 
 // The request of every measurement goes to a route in the middle of the plan.
@@ -33,6 +41,9 @@ func (p *peer) check(ctx context.Context) error {
 	}
 	if p.host != "" {
 		request.Host = p.host
+	}
+	if p.key != "" {
+		request.Header.Set("X-Api-Key", p.key)
 	}
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
@@ -51,7 +62,8 @@ func (p *peer) check(ctx context.Context) error {
 }
 
 // nginxConfig does limen's job: it finds one of so many routes, rewrites the path, passes request id and client address
-// on, keeps connections to the upstream, and logs about the same fields, a write for each request as is its default.
+// on, keeps connections to the upstream, and logs about the same fields, a write for each request as is its default. Two more
+// locations do what limen's other rows do, as far as nginx has the like.
 const nginxConfig = `daemon off;
 pid %[1]s/nginx.pid;
 error_log stderr crit;
@@ -76,13 +88,17 @@ http {
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   proxy_set_header X-Request-Id $request_id;
   add_header x-amzn-RequestId $request_id;
+  limit_req_zone $http_x_api_key zone=keys:1m rate=1000000r/s;
+  proxy_cache_path %[1]s/nginx-cache keys_zone=answers:1m;
   server {
     listen %[4]s backlog=4096;
-%[5]s  }
+%[5]s    location /keyed/ { limit_req zone=keys burst=100000 nodelay; proxy_pass http://orders/; }
+    location /cached/ { proxy_cache answers; proxy_cache_valid 200 1h; proxy_pass http://orders/; }
+  }
 }
 `
 
-func (s *site) startNginx(ctx context.Context) (*peer, error) {
+func (s *site) startNginx(ctx context.Context) ([]*peer, error) {
 	path, err := find("nginx", "nginx")
 	if err != nil {
 		return nil, err
@@ -114,14 +130,14 @@ func (s *site) startNginx(ctx context.Context) (*peer, error) {
 		p.stop()
 		return nil, err
 	}
-	return out, nil
+	return []*peer{out, out.at("limit_req by a key", "/keyed/orders/4711", "bench"), out.at("proxy_cache", "/cached/orders/4711", "")}, nil
 }
 
-func (s *site) startReverseProxy(ctx context.Context) (*peer, error) {
+func (s *site) startReverseProxy(ctx context.Context) ([]*peer, error) {
 	env := []string{upstreamVariable + "=" + s.upstream.address, logVariable + "=" + filepath.Join(s.dir, "reverseproxy-access.log")}
 	p, err := s.startSelf(ctx, roleReverse, s.options.peerCPU, env...)
 	if err != nil {
 		return nil, err
 	}
-	return &peer{name: "httputil.ReverseProxy", process: p, address: p.address, path: s.requestPath()}, nil
+	return []*peer{{name: "httputil.ReverseProxy", process: p, address: p.address, path: s.requestPath()}}, nil
 }

@@ -48,7 +48,7 @@ func (r *result) quiet(round int) bool { return r.samples[round].foreignShare <=
 // report prints everything as Markdown.
 func (s *site) report(w io.Writer, results []*result) {
 	fmt.Fprintf(w, "## HTTP proxy, one core each\n\n")
-	fmt.Fprintf(w, "%d rounds of %s, %d connections, load by %s; the answer is 1 KiB of JSON; limen inside a plan of %d routes.\n", s.options.rounds,
+	fmt.Fprintf(w, "%d rounds of %s, %d connections, load by %s; the answer is 1 KiB of JSON; limen inside a plan of %d routes,\nall its rows with stage and account throttle.\n", s.options.rounds,
 		s.options.duration, s.options.conns, results[0].samples[0].loadGenerator, s.options.routes)
 	fmt.Fprintf(w, "Ratios are medians of the ratios within a round.\n\n")
 	s.table(w, results)
@@ -79,14 +79,14 @@ func (s *site) report(w io.Writer, results []*result) {
 }
 
 func (s *site) table(w io.Writer, results []*result) {
-	fmt.Fprintln(w, "| | requests/s | of nginx | of ReverseProxy | p50 | p99 | CPU s/100k | CPU, of nginx | core used | resident | steady p50 | steady p99 |")
-	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-	nginx, reverse := named(results, "nginx"), named(results, "httputil.ReverseProxy")
+	fmt.Fprintln(w, "| | requests/s | of limen | of nginx | of ReverseProxy | p50 | p99 | CPU s/100k | CPU, of nginx | core used | resident | steady p50 | steady p99 |")
+	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	own, nginx, reverse := named(results, rowPlain), named(results, "nginx"), named(results, "httputil.ReverseProxy")
 	rate := func(v sample) float64 { return v.perSecond }
 	cpu := func(v sample) float64 { return v.cpuPer100k }
 	for _, r := range results {
 		fmt.Fprintln(w, "|", strings.Join([]string{
-			r.peer.name, fmt.Sprintf("%.0f", r.median(rate)), ratio(r, nginx, rate), ratio(r, reverse, rate),
+			r.peer.name, fmt.Sprintf("%.0f", r.median(rate)), ratio(r, own, rate), ratio(r, nginx, rate), ratio(r, reverse, rate),
 			milliseconds(medianOf(r, func(v sample) time.Duration { return v.p50 })),
 			milliseconds(medianOf(r, func(v sample) time.Duration { return v.p99 })),
 			fmt.Sprintf("%.2f", r.median(cpu)), ratio(r, nginx, cpu),
