@@ -134,6 +134,12 @@ func ParseInvocation(uri string) (Invocation, error) {
 	return Invocation{Region: i.Region, Function: f, Streaming: streaming}, nil
 }
 
+// IsLambda reports whether an integration's URI means Lambda, whatever it is to do; stage variables may stand in the target.
+func IsLambda(uri string) bool {
+	parts := strings.SplitN(uri, ":", 6)
+	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "apigateway" && parts[4] == "lambda"
+}
+
 func cutInvocation(path string) (function string, streaming, ok bool) {
 	if rest, found := strings.CutPrefix(path, invocationHead); found {
 		function, ok = strings.CutSuffix(rest, invocationTail)

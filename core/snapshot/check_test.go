@@ -68,7 +68,7 @@ func TestPlanned_namesMembersOnce(t *testing.T) {
 	d := content(map[string]*apigatewayv1.Method{"GET": iam, "PUT": iam})
 	d.RestApi.Policy = proto.String("{}")
 	got := Planned(d, &apigatewayv1.Stage{TracingEnabled: proto.Bool(true)})
-	want := []string{"RestApi.policy is planned", "Method.authorizationType AWS_IAM and COGNITO_USER_POOLS (GET /pets and 1 more) is planned", "Integration.type AWS (GET /pets and 1 more) is planned", "Stage.tracingEnabled is planned"}
+	want := []string{"RestApi.policy is planned", "Method.authorizationType AWS_IAM and COGNITO_USER_POOLS (GET /pets and 1 more) is planned", "Integration.type AWS of services other than Lambda (GET /pets and 1 more) is planned", "Stage.tracingEnabled is planned"}
 	if len(got) != len(want) {
 		t.Fatalf("got %d lines:\n%s", len(got), strings.Join(got, "\n"))
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/limen-gateway/limen/core/arn"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
 )
@@ -36,7 +37,7 @@ var plannedOfMethod = []planned[*apigatewayv1.Method]{
 		return m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "CUSTOM"
 	}, "all calls are refused"},
 	{"Method.authorizationScopes", func(m *apigatewayv1.Method) bool { return len(m.AuthorizationScopes.GetItems()) > 0 }, "scopes are not checked"},
-	{"Integration.type AWS", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetType() == "AWS" }), "calls fail with 500"},
+	{"Integration.type AWS of services other than Lambda", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetType() == "AWS" && !arn.IsLambda(i.GetUri()) }), "calls fail with 500"},
 	{"Integration.connectionType VPC_LINK", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetConnectionType() == "VPC_LINK" }), "calls fail with 500"},
 	{"Integration.credentials", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetCredentials() != "" }), "no role is assumed"},
 	{"Integration.responseTransferMode STREAM", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetResponseTransferMode() == "STREAM" }), "responses are buffered"},

@@ -308,6 +308,11 @@ func (w *world) get(path string) answer {
 	return w.send("GET " + path + " HTTP/1.1\r\nHost: " + apiHost + "\r\n\r\n")
 }
 
+func (w *world) post(path, body string) answer {
+	w.t.Helper()
+	return w.send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", path, apiHost, len(body), body))
+}
+
 // explain is the first line of the explanation of an answer.
 func (w *world) explain(a answer) string {
 	w.t.Helper()
@@ -565,7 +570,7 @@ func TestRefusals_areAWSsAndExplained(t *testing.T) {
 		{apiHost, "GET /prod/noresponse", 500, internal, "InternalServerErrorException", "Method response missing: .*200.*"},
 		{apiHost, "GET /prod/iam", 500, internal, "InternalServerErrorException", "The method needs an authorizer \\(authorizationType AWS_IAM\\), .*refused.*"},
 		{apiHost, "GET /prod/keyed", 403, `{"message":"Forbidden"}`, "ForbiddenException", "No API key: method GET /keyed requires one, .*"},
-		{apiHost, "GET /prod/aws", 500, internal, "InternalServerErrorException", "The method needs an integration of type AWS, .*"},
+		{apiHost, "GET /prod/aws", 500, internal, "InternalServerErrorException", "The method needs an integration of type AWS with another service than Lambda, .*"},
 		{apiHost, "GET /guarded", 500, internal, "InternalServerErrorException", "The method needs a resource policy, .*"},
 		{apiHost, "GET /prod/nofunctions", 500, internal, "InternalServerErrorException", "Function missing: .*this edge has no function host\\."},
 	}

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -46,6 +47,53 @@ func (c *Caller) LambdaProxy(ctx context.Context, x *exchange.Exchange) error {
 	return functionResponse(x, name, payload)
 }
 
+// Lambda invokes a function with what the request template made of the request, or with the body as it is; an integration
+// response is chosen by the message of the function's error (spec/rest.md 4.8 and 4.9).
+func (c *Caller) Lambda(ctx context.Context, x *exchange.Exchange) error {
+	in := x.Method.Integration
+	if in.Forbidden != "" {
+		return forbidden(x, in)
+	}
+	name, err := c.function(x)
+	if err != nil {
+		return err
+	}
+	payload := []byte("{}")
+	if len(x.Payload) > 0 {
+		payload = bytes.Clone(x.Payload) // who invokes may keep it
+	}
+	result, err := c.invocation(ctx, x, name, payload, invocationType(x))
+	if err != nil {
+		return err
+	}
+	b := &x.Backend
+	b.Status, b.Body, b.Subject = result.Status, result.Payload, ""
+	b.Headers = append(b.Headers[:0], exchange.Field{Name: "Content-Type", Value: "application/json"})
+	if result.FunctionError != "" {
+		b.Subject = event.ParseFunctionError(result.Payload).Message
+		b.Headers = append(b.Headers, exchange.Field{Name: "X-Amz-Function-Error", Value: result.FunctionError})
+	}
+	return nil
+}
+
+// invocationType is what a template or a mapping gives the header of that name; a call that waits, without one.
+func invocationType(x *exchange.Exchange) functions.InvocationType {
+	const header = "X-Amz-Invocation-Type"
+	for i := range x.Overrides.Header {
+		if o := &x.Overrides.Header[i]; strings.EqualFold(o.Name, header) {
+			return functions.InvocationType(o.Joined())
+		}
+	}
+	for _, p := range x.Method.Integration.Parameters {
+		if p.Place == exchange.PlaceHeader && strings.EqualFold(p.Name, header) {
+			if value := p.Source.Eval(exchange.Values{X: x}); value != "" {
+				return functions.InvocationType(value)
+			}
+		}
+	}
+	return functions.RequestResponse
+}
+
 // function is the name of the integration's function, or why there is none.
 func (c *Caller) function(x *exchange.Exchange) (string, error) {
 	in := x.Method.Integration
@@ -62,26 +110,34 @@ func (c *Caller) function(x *exchange.Exchange) (string, error) {
 	return invocation.Function.String(), nil
 }
 
-// invoke calls a function and returns the payload of its success.
+// invoke calls a function for a proxy, and returns the payload of its success.
 func (c *Caller) invoke(ctx context.Context, x *exchange.Exchange, name string, payload []byte) ([]byte, error) {
+	result, err := c.invocation(ctx, x, name, payload, functions.RequestResponse)
+	if err == nil && result.FunctionError != "" {
+		err = gatewayresponse.BadGateway(errors.New(event.ParseFunctionError(result.Payload).Message))
+	}
+	return result.Payload, err
+}
+
+// invocation calls a function and records what became of it. The function's own error is no error of the call.
+func (c *Caller) invocation(ctx context.Context, x *exchange.Exchange, name string, payload []byte, kind functions.InvocationType) (functions.Result, error) {
 	x.Record.Add(executionlog.PhaseIntegration, executionlog.FunctionCalled, name)
 	ctx, cancel := context.WithTimeout(ctx, x.Method.Integration.Timeout)
 	defer cancel()
 	start := time.Now()
-	result, err := c.Functions.Invoke(ctx, name, payload, functions.Options{TraceID: strings.Clone(x.Trace.Header)})
+	result, err := c.Functions.Invoke(ctx, name, payload, functions.Options{Type: kind, TraceID: strings.Clone(x.Trace.Header)})
 	took := time.Since(start)
 	x.Record.Backend = took
 	x.AddResponseHeader("X-Amzn-Trace-Id", x.Trace.Header)
 	if err != nil {
-		return nil, functionFailure(x, name, err)
+		return result, functionFailure(x, name, err)
 	}
 	x.Record.AddNumber(executionlog.PhaseIntegration, executionlog.FunctionAnswered, took.Microseconds(), name, strconv.Itoa(result.Status))
 	if result.FunctionError != "" {
 		what := event.ParseFunctionError(result.Payload)
 		x.Record.Add(executionlog.PhaseIntegration, executionlog.FunctionFailed, name, orDefault(what.Type, result.FunctionError), orDefault(what.Message, "no message"))
-		return nil, gatewayresponse.BadGateway(errors.New(what.Message))
 	}
-	return result.Payload, nil
+	return result, nil
 }
 
 // functionResponse takes over a function's answer.

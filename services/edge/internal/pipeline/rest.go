@@ -108,6 +108,8 @@ func call(m Method, v *Services) exchange.Phase {
 		return v.Caller.HTTP
 	case exchange.AWSProxy:
 		return v.Caller.LambdaProxy
+	case exchange.AWS:
+		return v.Caller.Lambda
 	case exchange.Mock:
 		return v.Caller.Mock
 	}

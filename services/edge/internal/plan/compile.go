@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/limen-gateway/limen/core/arn"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
 	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/core/routing"
@@ -115,8 +116,8 @@ func unservedOfMethod(m *apigatewayv1.Method, authorized, metered bool) string {
 		return "an authorizer (authorizationType " + m.GetAuthorizationType() + ")"
 	case m.GetApiKeyRequired() && !metered:
 		return "an API key"
-	case in.GetType() == string(exchange.AWS):
-		return "an integration of type AWS"
+	case in.GetType() == string(exchange.AWS) && !arn.IsLambda(in.GetUri()):
+		return "an integration of type AWS with another service than Lambda"
 	case in.GetConnectionType() == "VPC_LINK":
 		return "a VPC link"
 	}
@@ -165,7 +166,7 @@ func compileIntegration(in *apigatewayv1.Integration, declared map[string]*excha
 		Passthrough: in.GetPassthroughBehavior(), ContentHandling: in.GetContentHandling(), Timeout: defaultTimeout,
 	}
 	switch out.Type {
-	case exchange.HTTP, exchange.HTTPProxy, exchange.AWSProxy, exchange.Mock:
+	case exchange.HTTP, exchange.HTTPProxy, exchange.AWS, exchange.AWSProxy, exchange.Mock:
 	default:
 		return nil, fmt.Errorf("unknown integration type %q", in.GetType())
 	}

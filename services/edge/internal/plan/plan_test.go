@@ -91,10 +91,10 @@ func TestCompile_saysWhatIsWrong(t *testing.T) {
 func TestUnserved(t *testing.T) {
 	for want, m := range map[string]met{
 		"an authorizer (authorizationType CUSTOM)": {AuthorizationType: proto.String("CUSTOM")},
-		"an API key":                 {ApiKeyRequired: proto.Bool(true)},
-		"an integration of type AWS": {MethodIntegration: &apigatewayv1.Integration{Type: proto.String("AWS")}},
-		"a VPC link":                 {MethodIntegration: &apigatewayv1.Integration{ConnectionType: proto.String("VPC_LINK")}},
-		"":                           {AuthorizationType: proto.String("NONE")},
+		"an API key": {ApiKeyRequired: proto.Bool(true)},
+		"an integration of type AWS with another service than Lambda": {MethodIntegration: &apigatewayv1.Integration{Type: proto.String("AWS")}},
+		"a VPC link": {MethodIntegration: &apigatewayv1.Integration{ConnectionType: proto.String("VPC_LINK")}},
+		"":           {AuthorizationType: proto.String("NONE")},
 	} {
 		if got := unservedOfMethod(m, false, false); got != want {
 			t.Errorf("%q, want %q", got, want)
