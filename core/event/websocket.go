@@ -25,7 +25,9 @@ type Socket struct {
 	Stage        string
 	APIID        string
 	SourceIP     string
-	UserAgent    string      // left out when empty
+	UserAgent    string // left out when empty, as are the API key and its id
+	APIKey       string
+	APIKeyID     string
 	Authorizer   *Authorizer // of $connect, repeated in every later event; nil without one
 
 	Headers        []Field // of a Connect
@@ -113,6 +115,8 @@ func appendSocketContext(dst []byte, s *Socket) []byte {
 		dst = append(appendMember(dst, "userAgent", s.UserAgent), ',')
 	}
 	dst = appendMember(dst, "sourceIp", s.SourceIP)
+	dst = appendOptional(dst, "apiKey", s.APIKey)
+	dst = appendOptional(dst, "apiKeyId", s.APIKeyID)
 	dst = appendMember(append(dst, "},"...), "requestId", s.RequestID)
 	dst = appendMember(append(dst, ','), "domainName", s.DomainName)
 	dst = appendMember(append(dst, ','), "connectionId", s.ConnectionID)

@@ -127,7 +127,6 @@ var plannedOfRoute = []planned[servedRoute]{
 	{"Route.authorizationType AWS_IAM", func(r servedRoute) bool {
 		return r.route.GetRouteKey() == "$connect" && r.route.GetAuthorizationType() == "AWS_IAM"
 	}, "all connections are refused"},
-	{"Route.apiKeyRequired", func(r servedRoute) bool { return r.route.GetRouteKey() == "$connect" && r.route.GetApiKeyRequired() }, "all connections are refused"},
 	{"Integration.integrationType AWS, HTTP and HTTP_PROXY", func(r servedRoute) bool {
 		kind := r.integration.GetIntegrationType()
 		return kind == "AWS" || kind == "HTTP" || kind == "HTTP_PROXY"
@@ -177,27 +176,25 @@ func servedRoutes(d *snapshotv1.Deployment) []servedRoute {
 }
 
 var plannedOfAPIStage = []planned[*apigatewayv2v1.Stage]{
-	{"Stage.defaultRouteSettings", func(s *apigatewayv2v1.Stage) bool { return hasSettings(s.DefaultRouteSettings) }, "throttling, logging and metrics settings have no effect"},
-	{"Stage.routeSettings", func(s *apigatewayv2v1.Stage) bool {
+	{"Stage.defaultRouteSettings loggingLevel, dataTraceEnabled and detailedMetricsEnabled", func(s *apigatewayv2v1.Stage) bool { return observes(s.DefaultRouteSettings) }, "logging and metrics settings have no effect"},
+	{"Stage.routeSettings loggingLevel, dataTraceEnabled and detailedMetricsEnabled", func(s *apigatewayv2v1.Stage) bool {
 		for _, r := range s.RouteSettings.GetEntries() {
-			if hasSettings(r) {
+			if observes(r) {
 				return true
 			}
 		}
 		return false
-	}, "throttling, logging and metrics settings have no effect"},
+	}, "logging and metrics settings have no effect"},
 	{"Stage.accessLogSettings", func(s *apigatewayv2v1.Stage) bool { return s.AccessLogSettings != nil }, "access logs keep limen's own form"},
 	{"Stage.clientCertificateId", func(s *apigatewayv2v1.Stage) bool { return s.GetClientCertificateId() != "" }, "no certificate is presented to backends"},
 }
 
-// hasSettings tells whether settings ask for more than the defaults.
-func hasSettings(s *apigatewayv2v1.RouteSettings) bool {
+// observes tells whether settings ask for logs or metrics.
+func observes(s *apigatewayv2v1.RouteSettings) bool {
 	if s == nil {
 		return false
 	}
-	logs := s.LoggingLevel != nil && s.GetLoggingLevel() != "OFF"
-	throttles := s.ThrottlingBurstLimit != nil || s.ThrottlingRateLimit != nil
-	return logs || throttles || s.GetDataTraceEnabled() || s.GetDetailedMetricsEnabled()
+	return s.LoggingLevel != nil && s.GetLoggingLevel() != "OFF" || s.GetDataTraceEnabled() || s.GetDetailedMetricsEnabled()
 }
 
 // PlannedV2 is Planned for the deployment of a WebSocket API.

@@ -249,9 +249,9 @@ func TestWebSocketDeploymentProblems(t *testing.T) {
 	p := newPlane(t)
 	api := p.webSocket()
 	integration, _ := p.route(api, "join")
-	p.must(alice, "POST", api+"/stages", `{"stageName":"prod","defaultRouteSettings":{"throttlingRateLimit":1}}`)
+	p.must(alice, "POST", api+"/stages", `{"stageName":"prod","defaultRouteSettings":{"loggingLevel":"INFO"}}`)
 	warnings := p.call(alice, "POST", api+"/deployments", `{"stageName":"prod"}`).header.Values("x-limen-warning")
-	if want := "Stage.defaultRouteSettings is planned"; !strings.Contains(strings.Join(warnings, "\n"), want) {
+	if want := "Stage.defaultRouteSettings loggingLevel, dataTraceEnabled and detailedMetricsEnabled is planned"; !strings.Contains(strings.Join(warnings, "\n"), want) {
 		t.Errorf("warnings %q lack %q", warnings, want)
 	}
 	p.must(alice, "PATCH", api+"/integrations/"+integration, `{"requestTemplates":{"$default":"a\n$input.body"}}`)

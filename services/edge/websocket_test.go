@@ -22,6 +22,7 @@ import (
 	platform "github.com/limen-gateway/limen/platform/connections"
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/snapshots"
+	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
 	authzv1 "github.com/limen-gateway/limen/proto/authz/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
@@ -82,6 +83,12 @@ func wsResponse(key, template string) *apigatewayv2v1.IntegrationResponse {
 }
 
 func publishSocket(s *Service, parts ...func(*snapshotv1.Deployment)) {
+	publishSocketStage(s, &apigatewayv2v1.Stage{}, parts...)
+}
+
+// publishSocketStage publishes a stage prod with settings.
+func publishSocketStage(s *Service, stage *apigatewayv2v1.Stage, parts ...func(*snapshotv1.Deployment)) {
+	stage.StageName, stage.DeploymentId, stage.StageVariables = proto.String("prod"), proto.String("dep1"), v2map(map[string]string{"v": "1"})
 	d := &snapshotv1.Deployment{Account: account, Region: "us-east-1", ApiId: apiID, Api: &apigatewayv2v1.Api{
 		ApiId: proto.String(apiID), ProtocolType: proto.String("WEBSOCKET"), RouteSelectionExpression: proto.String("$request.body.action")}}
 	for _, p := range parts {
@@ -92,8 +99,7 @@ func publishSocket(s *Service, parts ...func(*snapshotv1.Deployment)) {
 	hash := hex.EncodeToString(sum[:])
 	s.Apply(snapshots.Update{Number: 7, Full: true, Content: func(h string) ([]byte, bool) { return b, h == hash },
 		Changed: []*configv1.Resource{{Key: account + "/us-east-1/" + apiID + "/prod", Body: &configv1.Resource_Stage{Stage: &snapshotv1.Stage{
-			Account: account, Region: "us-east-1", ApiId: apiID, DeploymentHash: hash,
-			ApiStage: &apigatewayv2v1.Stage{StageName: proto.String("prod"), DeploymentId: proto.String("dep1"), StageVariables: v2map(map[string]string{"v": "1"})}}}}}})
+			Account: account, Region: "us-east-1", ApiId: apiID, DeploymentHash: hash, ApiStage: stage}}}}})
 }
 
 const handshakeHead = "GET /prod?q=1 HTTP/1.1\r\nHost: " + apiHost + "\r\nX-Case: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" +
@@ -412,6 +418,126 @@ func TestConnectAuthorizer(t *testing.T) {
 	var session edgev1.Session
 	if err := proto.Unmarshal(got.h.Session, &session); err != nil || session.GetAuthorizer().GetPrincipalId() != "me" || session.GetAuthorizer().GetContext()[0].GetValue() != "b" {
 		t.Errorf("session: %v, %v", &session, err)
+	}
+}
+
+// TestConnectKey: a key of a plan of the stage opens $connect, from the header or from the authorizer alone; later events name
+// it by its id.
+func TestConnectKey(t *testing.T) {
+	const value = "the-value-of-the-key"
+	authz := naming{key: value}
+	keyed := func(d *snapshotv1.Deployment) {
+		wsRoute("$connect", false, wsLambda("ok"))(d)
+		wsRoute("$disconnect", false, wsLambda("ok"))(d)
+		d.Routes[0].Route.ApiKeyRequired = proto.Bool(true)
+	}
+	byAuthorizer := func(d *snapshotv1.Deployment) {
+		d.Api.ApiKeySelectionExpression = proto.String("$context.authorizer.usageIdentifierKey")
+		d.Routes[0].Route.AuthorizationType, d.Routes[0].Route.AuthorizerId = proto.String("CUSTOM"), proto.String("a1")
+		d.ApiAuthorizers = []*apigatewayv2v1.Authorizer{{AuthorizerId: proto.String("a1"), AuthorizerType: proto.String("REQUEST"), AuthorizerUri: wsLambda("auth").IntegrationUri}}
+	}
+	w, node, events := startSocket(t, Deps{Authz: authz}, keyed)
+	plan := &apigatewayv1.UsagePlan{Id: proto.String("plan01"), ApiStages: &apigatewayv1.ApiStageList{Items: []*apigatewayv1.ApiStage{{ApiId: proto.String(apiID), Stage: proto.String("prod")}}},
+		Throttle: &apigatewayv1.ThrottleSettings{RateLimit: proto.Float64(0.001), BurstLimit: proto.Int32(2)}}
+	sum := sha256.Sum256([]byte(value))
+	keys := snapshots.Update{Number: 7, Changed: []*configv1.Resource{
+		{Key: "apikeys/k", Body: &configv1.Resource_ApiKey{ApiKey: &snapshotv1.ApiKey{Account: account, Region: "us-east-1", Id: "key0000001", ValueSha256: sum[:], Enabled: true}}},
+		{Key: "usageplans/p", Body: &configv1.Resource_UsagePlan{UsagePlan: &snapshotv1.UsagePlan{Account: account, Region: "us-east-1", Plan: plan, KeyIds: []string{"key0000001"}}}},
+	}}
+	with := func(header string) string {
+		return strings.Replace(handshakeHead, "X-Case: a\r\n", header+"\r\n", 1)
+	}
+	const forbidden = `{"message": "Forbidden", "connectionId":"AAECAwQFBgcICQo=", "requestId":"REQUESTID"}`
+	refused := func(head, want string) {
+		t.Helper()
+		if res, body := shake(t, w.addr, head); !sameFrame(fmt.Sprint(res.StatusCode, " ", body), want) {
+			t.Errorf("%d %s, want %s", res.StatusCode, body, want)
+		}
+	}
+	accepted := func(head string) (event string, session *edgev1.Session) {
+		t.Helper()
+		c, err := net.Dial("tcp", w.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, head)
+		got := <-node.taken
+		got.conn.Close()
+		session = &edgev1.Session{}
+		if err := proto.Unmarshal(got.h.Session, session); err != nil || strings.Contains(string(got.h.Session), value) {
+			t.Errorf("the session is %q, %v", got.h.Session, err)
+		}
+		return <-events, session
+	}
+	refused(with("x-api-key: "+value), "403 "+forbidden)
+	w.edge.Apply(keys)
+	refused(handshakeHead, "403 "+forbidden)
+	refused(with("x-api-key: another"), "403 "+forbidden)
+	event, session := accepted(with("x-api-key: " + value))
+	if !strings.Contains(event, `"sourceIp":"127.0.0.1","apiKey":"`+value+`","apiKeyId":"key0000001"}`) || session.GetApiKeyId() != "key0000001" {
+		t.Errorf("%s, %v", event, session)
+	}
+	kept, _ := proto.Marshal(session)
+	if _, err := w.edge.Invoke(t.Context(), &edgev1.InvokeRequest{ConnectionId: connectionID, ApiId: apiID, Stage: "prod", Session: kept, Event: &edgev1.InvokeRequest_Disconnect{Disconnect: &edgev1.Disconnect{}}}); err != nil {
+		t.Error(err)
+	}
+	if event := <-events; !strings.Contains(event, `"sourceIp":"127.0.0.1","apiKeyId":"key0000001"}`) {
+		t.Error(event)
+	}
+	publishSocket(w.edge, keyed, byAuthorizer)
+	w.edge.Apply(keys)
+	if event, _ = accepted(handshakeHead); !strings.Contains(event, `"apiKeyId":"key0000001"`) {
+		t.Error(event)
+	}
+	refused(handshakeHead, `429 {"message": "Too Many Requests", "connectionId":"AAECAwQFBgcICQo=", "requestId":"REQUESTID"}`)
+}
+
+// TestRouteThrottles: a route's own limit counts, else that of the stage, for handshakes and for messages. The end of a
+// connection is never refused.
+func TestRouteThrottles(t *testing.T) {
+	w, node, events := startSocket(t, Deps{})
+	limit := func(burst int32) *apigatewayv2v1.RouteSettings {
+		return &apigatewayv2v1.RouteSettings{ThrottlingRateLimit: proto.Float64(0.001), ThrottlingBurstLimit: &burst}
+	}
+	publishSocketStage(w.edge, &apigatewayv2v1.Stage{DefaultRouteSettings: limit(1), RouteSettings: &apigatewayv2v1.RouteSettingsMap{Entries: map[string]*apigatewayv2v1.RouteSettings{
+		"own": {ThrottlingBurstLimit: proto.Int32(3)}}}},
+		wsRoute("$connect", false, nil), wsRoute("own", true, wsLambda("body")), wsRoute("$default", true, wsLambda("body")), wsRoute("$disconnect", false, wsLambda("body")))
+	const tooMany = `{"message": "Too Many Requests", "connectionId":"AAECAwQFBgcICQo=", "requestId":"REQUESTID"}`
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, handshakeHead)
+	(<-node.taken).conn.Close()
+	if res, body := shake(t, w.addr, handshakeHead); res.StatusCode != 429 || !sameFrame(body, tooMany) {
+		t.Errorf("the second handshake: %d %s", res.StatusCode, body)
+	}
+	for text, free := range map[string]int{`{"action":"own"}`: 3, `hello`: 1} {
+		for i := range free + 2 {
+			res, err := w.edge.Invoke(t.Context(), &edgev1.InvokeRequest{ConnectionId: connectionID, ApiId: apiID, Stage: "prod", Session: socketSession(t),
+				Event: &edgev1.InvokeRequest_Message{Message: &edgev1.Message{Text: text}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := "hello"
+			if i >= free {
+				want = tooMany
+			}
+			if !sameFrame(string(res.GetReply()), want) {
+				t.Errorf("message %d of %s: %s", i, text, res.GetReply())
+			}
+		}
+	}
+	for len(events) > 0 {
+		<-events
+	}
+	for range 3 {
+		if _, err := w.edge.Invoke(t.Context(), &edgev1.InvokeRequest{ConnectionId: connectionID, ApiId: apiID, Stage: "prod", Session: socketSession(t), Event: &edgev1.InvokeRequest_Disconnect{Disconnect: &edgev1.Disconnect{}}}); err != nil {
+			t.Error(err)
+		}
+		<-events
 	}
 }
 

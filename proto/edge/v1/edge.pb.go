@@ -730,7 +730,9 @@ type Session struct {
 	SourceIp             string                 `protobuf:"bytes,3,opt,name=source_ip,json=sourceIp,proto3" json:"source_ip,omitempty"`
 	UserAgent            string                 `protobuf:"bytes,4,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	// Absent without an authorizer.
-	Authorizer    *SessionAuthorizer `protobuf:"bytes,5,opt,name=authorizer,proto3" json:"authorizer,omitempty"`
+	Authorizer *SessionAuthorizer `protobuf:"bytes,5,opt,name=authorizer,proto3" json:"authorizer,omitempty"`
+	// The API key of the handshake, by its id: its value is written nowhere.
+	ApiKeyId      string `protobuf:"bytes,6,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -798,6 +800,13 @@ func (x *Session) GetAuthorizer() *SessionAuthorizer {
 		return x.Authorizer
 	}
 	return nil
+}
+
+func (x *Session) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
 }
 
 type SessionAuthorizer struct {
@@ -912,7 +921,7 @@ const file_edge_v1_edge_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12/\n" +
 	"\aheaders\x18\x02 \x03(\v2\x15.limen.edge.v1.HeaderR\aheaders\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\"\v\n" +
-	"\tWithdrawn\"\xdf\x01\n" +
+	"\tWithdrawn\"\xfd\x01\n" +
 	"\aSession\x125\n" +
 	"\x17connected_at_unix_milli\x18\x01 \x01(\x03R\x14connectedAtUnixMilli\x12\x1f\n" +
 	"\vdomain_name\x18\x02 \x01(\tR\n" +
@@ -922,7 +931,9 @@ const file_edge_v1_edge_proto_rawDesc = "" +
 	"user_agent\x18\x04 \x01(\tR\tuserAgent\x12@\n" +
 	"\n" +
 	"authorizer\x18\x05 \x01(\v2 .limen.edge.v1.SessionAuthorizerR\n" +
-	"authorizer\"\xa5\x01\n" +
+	"authorizer\x12\x1c\n" +
+	"\n" +
+	"api_key_id\x18\x06 \x01(\tR\bapiKeyId\"\xa5\x01\n" +
 	"\x11SessionAuthorizer\x12!\n" +
 	"\fprincipal_id\x18\x01 \x01(\tR\vprincipalId\x12<\n" +
 	"\x1aintegration_latency_millis\x18\x02 \x01(\x03R\x18integrationLatencyMillis\x12/\n" +

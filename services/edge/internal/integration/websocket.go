@@ -66,7 +66,7 @@ func socketEvent(x *exchange.Exchange) *event.Socket {
 	out := &event.Socket{
 		Type: s.Event, RouteKey: x.Method.ResourcePath, MessageID: s.MessageID, RequestID: x.RequestID, RequestTime: x.Request.Received,
 		ConnectedAt: s.ConnectedAt, ConnectionID: s.ConnectionID, DomainName: x.DomainName, Stage: x.Scope.Stage, APIID: x.Scope.API,
-		SourceIP: x.SourceIP(), UserAgent: s.UserAgent, Authorizer: x.Authorizer, StageVariables: stageVariables(x.Scope),
+		SourceIP: x.SourceIP(), UserAgent: s.UserAgent, APIKey: x.APIKey, APIKeyID: x.APIKeyID, Authorizer: x.Authorizer, StageVariables: stageVariables(x.Scope),
 		DisconnectCode: s.DisconnectCode, DisconnectReason: s.DisconnectReason,
 	}
 	switch s.Event {

@@ -42,6 +42,15 @@ func throttled(_ Method, v *Services) exchange.Phase {
 	}
 }
 
+// throttledRoute is the same for a route of a WebSocket API: each connection and each message counts.
+func throttledRoute(r Route, v *Services) exchange.Phase {
+	phase := throttled(r.Method, v)
+	return func(ctx context.Context, x *exchange.Exchange) error {
+		x.Match.Route = r.Index
+		return phase(ctx, x)
+	}
+}
+
 // take takes a token of a throttle.
 func take(ctx context.Context, meters *meter.Meter, x *exchange.Exchange, n meter.Name, l meter.Limit, which string) error {
 	v := meters.Take(ctx, n, l)

@@ -30,6 +30,8 @@ type Routes struct {
 type Route struct {
 	Method
 	Key string
+	// Index is the route's place among the limits of a stage.
+	Index int
 	// TwoWay routes answer the sender (spec/websocket.md 17).
 	TwoWay bool
 	// NoTarget routes have no integration.
@@ -86,10 +88,12 @@ func servedRoute(r Route) bool { return r.Unserved == "" }
 
 func calls(r Route) bool { return servedRoute(r) && !r.NoTarget }
 
-// socket is the order of WebSocket APIs (spec/websocket.md 3.1 and 7).
+// socket is the order of WebSocket APIs (spec/websocket.md 3.1 and 7). The end of a connection is never refused.
 var socket = []socketStep{
 	{func(r Route) bool { return r.Unserved != "" }, func(r Route, v *Services) exchange.Phase { return refuse(r.Method, v) }},
+	{func(r Route) bool { return servedRoute(r) && r.Metered && r.Key != DisconnectRoute }, throttledRoute},
 	{func(r Route) bool { return isRoute(ConnectRoute)(r) && r.Authorizer != nil }, func(r Route, v *Services) exchange.Phase { return authorize(r.Method, v) }},
+	{func(r Route) bool { return isRoute(ConnectRoute)(r) && r.KeyRequired }, func(r Route, v *Services) exchange.Phase { return apiKey(r.Method, v) }},
 	{func(r Route) bool { return isRoute(ConnectRoute)(r) && len(r.Required) > 0 }, required},
 	{func(r Route) bool {
 		return servedRoute(r) && r.NoTarget && r.Key != ConnectRoute && r.Key != DisconnectRoute

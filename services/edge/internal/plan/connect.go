@@ -136,6 +136,7 @@ func handoff(x *exchange.Exchange) (*wsconnv1.Handoff, error) {
 	session := &edgev1.Session{
 		ConnectedAtUnixMilli: x.Socket.ConnectedAt.UnixMilli(), DomainName: x.DomainName, SourceIp: x.SourceIP(), UserAgent: x.Socket.UserAgent,
 	}
+	session.ApiKeyId = x.APIKeyID
 	if a := x.Authorizer; a != nil {
 		session.Authorizer = &edgev1.SessionAuthorizer{PrincipalId: a.PrincipalID, IntegrationLatencyMillis: a.IntegrationLatency}
 		for _, f := range a.Context {
@@ -234,6 +235,7 @@ func (p *Plans) resume(x *exchange.Exchange, r *edgev1.InvokeRequest) error {
 	x.Socket = &exchange.Socket{
 		ConnectionID: r.GetConnectionId(), ConnectedAt: time.UnixMilli(session.GetConnectedAtUnixMilli()), UserAgent: session.GetUserAgent(),
 	}
+	x.APIKeyID = session.GetApiKeyId()
 	if a := session.GetAuthorizer(); a != nil {
 		x.Authorizer = &event.Authorizer{PrincipalID: a.GetPrincipalId(), IntegrationLatency: a.GetIntegrationLatencyMillis()}
 		for _, f := range a.GetContext() {

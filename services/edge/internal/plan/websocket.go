@@ -14,6 +14,7 @@ import (
 	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/core/routing"
 	"github.com/limen-gateway/limen/core/snapshot"
+	"github.com/limen-gateway/limen/core/throttle"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
@@ -35,6 +36,7 @@ func socketScope(m *snapshotv1.Stage, c *content) *exchange.Scope {
 	s.Account, s.Region, s.API = m.GetAccount(), m.GetRegion(), m.GetApiId()
 	s.Stage, s.DeploymentID, s.Hash = m.GetApiStage().GetStageName(), m.GetApiStage().GetDeploymentId(), m.GetDeploymentHash()
 	s.StageVariables = m.GetApiStage().GetStageVariables().GetEntries()
+	s.Throttles = compileRouteThrottles(m.GetApiStage(), c.methods)
 	return &s
 }
 
@@ -48,25 +50,61 @@ func compileSocket(d *snapshotv1.Deployment, services *pipeline.Services) (*cont
 	if routes.Selection, err = routing.CompileSelection(routes.Expression); err != nil {
 		return nil, err
 	}
-	integrations := map[string]*snapshotv1.Integration{}
-	for _, i := range d.GetIntegrations() {
-		integrations[i.GetIntegration().GetIntegrationId()] = i
+	api := routesOf{
+		integrations: map[string]*snapshotv1.Integration{}, authorizers: map[string]*exchange.Authorizer{}, validation: snapshot.NewValidation(d), services: services,
+		keyFromAuthorizer: d.GetApi().GetApiKeySelectionExpression() == keyFromAuthorizer,
 	}
-	authorizers := map[string]*exchange.Authorizer{}
+	for _, i := range d.GetIntegrations() {
+		api.integrations[i.GetIntegration().GetIntegrationId()] = i
+	}
 	for _, a := range d.GetApiAuthorizers() {
-		if authorizers[a.GetAuthorizerId()], err = compileSocketAuthorizer(a); err != nil {
+		if api.authorizers[a.GetAuthorizerId()], err = compileSocketAuthorizer(a); err != nil {
 			return nil, fmt.Errorf("authorizer %s: %w", a.GetName(), err)
 		}
 	}
-	validation := snapshot.NewValidation(d)
-	for _, r := range d.GetRoutes() {
-		m, err := compileRoute(r, integrations[snapshot.Target(r.GetRoute())], authorizers, validation, services)
+	out := &content{disabled: d.GetApi().GetDisableExecuteApiEndpoint(), routes: routes}
+	for i, r := range d.GetRoutes() {
+		m, err := api.compile(i, r)
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", r.GetRoute().GetRouteKey(), err)
 		}
 		routes.ByKey[r.GetRoute().GetRouteKey()] = m
+		out.methods = append(out.methods, m)
 	}
-	return &content{disabled: d.GetApi().GetDisableExecuteApiEndpoint(), routes: routes}, nil
+	return out, nil
+}
+
+// keyFromAuthorizer is the apiKeySelectionExpression that is not the default (spec/websocket.md 12).
+const keyFromAuthorizer = "$context.authorizer.usageIdentifierKey"
+
+// routesOf is what the routes of an API share.
+type routesOf struct {
+	integrations      map[string]*snapshotv1.Integration
+	authorizers       map[string]*exchange.Authorizer
+	validation        *snapshot.Validation
+	services          *pipeline.Services
+	keyFromAuthorizer bool
+}
+
+// compileRouteThrottles are the stage's limits of its routes, in their order; nil when it has none. What a route's own
+// settings do not say, the stage's default says (spec/websocket.md 20).
+func compileRouteThrottles(s *apigatewayv2v1.Stage, routes []*exchange.Method) []throttle.Limit {
+	out, limited := make([]throttle.Limit, len(routes)), false
+	for i, r := range routes {
+		var rate *float64
+		var burst *int32
+		for _, settings := range []*apigatewayv2v1.RouteSettings{s.GetRouteSettings().GetEntries()[r.Name], s.GetDefaultRouteSettings()} {
+			if settings != nil {
+				rate, burst = cmp.Or(rate, settings.ThrottlingRateLimit), cmp.Or(burst, settings.ThrottlingBurstLimit)
+			}
+		}
+		out[i] = throttle.Of(rate, burst)
+		limited = limited || !out[i].Unlimited()
+	}
+	if !limited {
+		return nil
+	}
+	return out
 }
 
 // compileSocketAuthorizer: authz knows one form of a Lambda authorizer, that of REST APIs. Results are never kept, and every
@@ -104,12 +142,12 @@ func parseSocketSource(expression string) (mapping.Source, error) {
 	return mapping.Parse(mapping.Request, strings.TrimPrefix(expression, "$"))
 }
 
-func unservedOfRoute(r *apigatewayv2v1.Route, in *apigatewayv2v1.Integration, authorized bool) string {
+func unservedOfRoute(r *apigatewayv2v1.Route, in *apigatewayv2v1.Integration, authorized, metered bool) string {
 	kind := exchange.Type(in.GetIntegrationType())
 	switch {
 	case r.GetRouteKey() == pipeline.ConnectRoute && r.GetAuthorizationType() != "NONE" && r.GetAuthorizationType() != "" && !(r.GetAuthorizationType() == "CUSTOM" && authorized):
 		return "an authorizer (authorizationType " + r.GetAuthorizationType() + ")"
-	case r.GetRouteKey() == pipeline.ConnectRoute && r.GetApiKeyRequired():
+	case r.GetRouteKey() == pipeline.ConnectRoute && r.GetApiKeyRequired() && !metered:
 		return "an API key"
 	case in == nil:
 		return ""
@@ -121,22 +159,27 @@ func unservedOfRoute(r *apigatewayv2v1.Route, in *apigatewayv2v1.Integration, au
 	return ""
 }
 
-func compileRoute(r *snapshotv1.Route, in *snapshotv1.Integration, authorizers map[string]*exchange.Authorizer, validation *snapshot.Validation, services *pipeline.Services) (*exchange.Method, error) {
+func (a *routesOf) compile(index int, r *snapshotv1.Route) (*exchange.Method, error) {
 	route := r.GetRoute()
-	authorizer := authorizers[route.GetAuthorizerId()]
-	unserved := unservedOfRoute(route, in.GetIntegration(), authorizer != nil && services.Authz != nil)
-	out := &exchange.Method{ResourceID: route.GetRouteId(), ResourcePath: route.GetRouteKey(), OperationName: route.GetOperationName()}
-	compiled := pipeline.Route{Method: pipeline.Method{Authorizer: authorizer, Unserved: unserved}, Key: route.GetRouteKey(), NoTarget: in == nil, TwoWay: isTwoWay(r)}
-	if unserved == "" {
+	in, authorizer, metered := a.integrations[snapshot.Target(route)], a.authorizers[route.GetAuthorizerId()], a.services.Meter != nil
+	out := &exchange.Method{ResourceID: route.GetRouteId(), ResourcePath: route.GetRouteKey(), Name: route.GetRouteKey(), OperationName: route.GetOperationName()}
+	compiled := pipeline.Route{
+		Method: pipeline.Method{
+			Name: out.Name, Authorizer: authorizer, KeyRequired: route.GetApiKeyRequired(), KeyFromAuthorizer: a.keyFromAuthorizer, Metered: metered,
+			Unserved: unservedOfRoute(route, in.GetIntegration(), authorizer != nil && a.services.Authz != nil, metered),
+		},
+		Key: route.GetRouteKey(), Index: index, NoTarget: in == nil, TwoWay: isTwoWay(r),
+	}
+	if compiled.Unserved == "" {
 		if err := compileRouteParts(&compiled, r, in); err != nil {
 			return nil, err
 		}
-		if err := compileRouteModels(&compiled, route, validation); err != nil {
+		if err := compileRouteModels(&compiled, route, a.validation); err != nil {
 			return nil, err
 		}
 	}
 	out.Integration = compiled.Integration
-	out.Phases = pipeline.Socket(compiled, services)
+	out.Phases = pipeline.Socket(compiled, a.services)
 	return out, nil
 }
 
