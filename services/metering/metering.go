@@ -138,6 +138,7 @@ func (s *Service) Ready() <-chan struct{} { return s.opened }
 const (
 	openRetry     = 500 * time.Millisecond
 	sweepInterval = time.Second
+	mendTimeout   = 2 * time.Second
 )
 
 // recallSubject carries recalls between replicas: an edge's stream may be at another one.
@@ -163,6 +164,9 @@ func (s *Service) Run(ctx context.Context) error {
 		close(s.opened)
 	}
 	for pause(ctx, sweepInterval) {
+		bounded, cancel := context.WithTimeout(ctx, mendTimeout)
+		s.store.Mend(bounded)
+		cancel()
 		s.sweep(ctx)
 	}
 	return nil

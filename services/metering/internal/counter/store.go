@@ -50,6 +50,7 @@ type Store struct {
 	conn     *nats.Conn
 	replicas int
 	buckets  atomic.Pointer[buckets]
+	failed   atomic.Bool // a call since the buckets were last opened
 	seed     maphash.Seed
 	locks    [stripes]sync.Mutex
 }
@@ -77,6 +78,13 @@ func (s *Store) Open(ctx context.Context) error {
 	}
 	s.buckets.Store(&b)
 	return nil
+}
+
+// Mend opens the buckets again when a call has failed: a NATS that was killed comes back without those in its memory.
+func (s *Store) Mend(ctx context.Context) {
+	if s.failed.Swap(false) && s.Open(ctx) != nil {
+		s.failed.Store(true)
+	}
 }
 
 // Name is a counter's key in the store: quotas can be read by eye, throttles hold paths and are hashed.
@@ -115,6 +123,7 @@ func (s *Store) get(ctx context.Context, name string) (*meteringv1.Record, uint6
 		return nil, 0, nil
 	}
 	if err != nil {
+		s.failed.Store(true)
 		return nil, 0, fmt.Errorf("read counter: %w", err)
 	}
 	r := &meteringv1.Record{}
@@ -166,6 +175,7 @@ func (s *Store) put(ctx context.Context, name string, r *meteringv1.Record, revi
 		_, err = kv.Update(ctx, name, value, revision)
 	}
 	if err != nil {
+		s.failed.CompareAndSwap(false, !isRaced(err))
 		return fmt.Errorf("store counter: %w", err)
 	}
 	return nil
