@@ -84,7 +84,8 @@ func Steps() []Step {
 		{"A JSON request becomes a SOAP envelope, and the XML answer becomes JSON", callSOAP},
 		{"Cache what the backend answers: it is called once", cacheBackend},
 		{"Sell two requests a day: the third is refused, and why", usagePlan},
-		{"Talk to a WebSocket API, and push to its client by the SDK", webSocket},
+		{"Talk to a WebSocket API, and push to its client by the AWS CLI", webSocket},
+		{"One trace id: the client's, the function's, the explanation's", traceID},
 		{"Another account sees nothing of it", otherAccount},
 		{"kill -9, and start again: everything is still there", restart},
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -39,7 +41,8 @@ func webSocket(ctx context.Context, w *World) (string, error) {
 		return "", err
 	}
 	pusher := w.pusher()
-	if _, err := pusher.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("pushed")}); err != nil {
+	by, err := w.push(ctx, pusher, id, "pushed")
+	if err != nil {
 		return "", err
 	}
 	if _, text, err := c.ReadMessage(); err != nil || string(text) != "pushed" {
@@ -55,7 +58,34 @@ func webSocket(ctx context.Context, w *World) (string, error) {
 	if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
 		return "", fmt.Errorf("after DeleteConnection the client sees %v", err)
 	}
-	return fmt.Sprintf("the function answered on connection %s from %s, the SDK pushed to it and closed it", id, *seen.Identity.SourceIp), nil
+	return fmt.Sprintf("the function answered on connection %s from %s, %s pushed to it, the SDK closed it", id, *seen.Identity.SourceIp, by), nil
+}
+
+// push sends a text to a connection by the AWS CLI, or by the SDK on a machine without one, and says by which.
+func (w *World) push(ctx context.Context, sdk *apigatewaymanagementapi.Client, id, text string) (by string, err error) {
+	if exec.CommandContext(ctx, "aws", "--version").Run() != nil {
+		_, err := sdk.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte(text)})
+		return "the SDK (there is no AWS CLI here)", err
+	}
+	// Only a file is the same bytes to every version of the CLI.
+	file, err := os.CreateTemp("", "push")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(file.Name())
+	if _, err := file.WriteString(text); err != nil {
+		return "", err
+	}
+	if err := file.Close(); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "aws", "apigatewaymanagementapi", "post-to-connection", "--endpoint-url", w.Control+"/prod",
+		"--connection-id", id, "--data", "fileb://"+file.Name())
+	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+w.Key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+w.Key.SecretAccessKey, "AWS_DEFAULT_REGION="+w.Region)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("aws apigatewaymanagementapi post-to-connection: %w: %s", err, out)
+	}
+	return "aws apigatewaymanagementapi post-to-connection", nil
 }
 
 // echoed reads the event that the function got and returns the connection id in it.
