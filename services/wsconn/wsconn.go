@@ -109,7 +109,7 @@ func New(config Config, deps Deps) (*Service, error) {
 		Dispatch: s.dispatch, Journal: s.node, Limits: config.Limits, Tick: config.Tick, DrainWindow: config.DrainWindow, DrainTimeout: config.DrainTimeout,
 		Now: deps.Now, Seen: counters.count, Log: deps.Log,
 	})
-	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.Mint, Take: s.hub.Take, Log: deps.Log})
+	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.Mint, Take: s.Take, Log: deps.Log})
 	return s, nil
 }
 
@@ -125,13 +125,24 @@ func (s *Service) Mint() (string, bool) {
 }
 
 // Take takes over a connection whose $connect has passed. It does not block.
-func (s *Service) Take(h *wsconnv1.Handoff, key string, c net.Conn) { s.hub.Take(h, key, c) }
+// One whose id names another number than the node's, which it lost meanwhile, is closed: nobody could reach it.
+func (s *Service) Take(h *wsconnv1.Handoff, key string, c net.Conn) {
+	if !s.owns(h.GetConnectionId()) {
+		_ = c.Close()
+		return
+	}
+	s.hub.Take(h, key, c)
+}
+
+func (s *Service) owns(id string) bool {
+	owner, ok := connections.NodeOf(id)
+	own, claimed := s.node.Number()
+	return ok && claimed && owner == own
+}
 
 // Answer answers a call of the @connections API for a connection of this node; false when the id is another's.
 func (s *Service) Answer(r *wsconnv1.Request) (*wsconnv1.Answer, bool) {
-	owner, ok := connections.NodeOf(r.GetConnectionId())
-	own, claimed := s.node.Number()
-	if !ok || !claimed || owner != own {
+	if !s.owns(r.GetConnectionId()) {
 		return nil, false
 	}
 	return s.hub.Answer(r), true

@@ -551,6 +551,17 @@ func TestNobodyIsPushedToBeforeThe101(t *testing.T) {
 	}
 }
 
+// TestAConnectionOfAnotherNumberIsNotTaken: its node lost the number during $connect, and nobody could push to it.
+func TestAConnectionOfAnotherNumberIsNotTaken(t *testing.T) {
+	w := start(t, Config{}, nil)
+	own, _ := w.node.node.Number()
+	client, server := net.Pipe()
+	w.node.Take(&wsconnv1.Handoff{ConnectionId: connections.NewID(own+1, 7)}, "dGhlIHNhbXBsZSBub25jZQ==", server)
+	if b, err := io.ReadAll(client); err != nil || len(b) > 0 {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
 // TestAClientThatNeverReads: its queue is bounded, pushes are refused, and everything ends.
 func TestAClientThatNeverReads(t *testing.T) {
 	w := start(t, Config{Limits: Limits{WriteTime: 300 * time.Millisecond}}, nil)
