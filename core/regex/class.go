@@ -54,13 +54,42 @@ func (s *set) has(r rune) bool {
 	return s.test(r)
 }
 
-// at reports whether a frozen set has the character at a place of the text, and how long that is.
-func (s *set) at(text string, at int) (found bool, size int) {
-	if c := text[at]; c < utf8.RuneSelf {
-		return s.ascii[c], 1
+// run is how far characters of a frozen set go from a place of the text, and how many they are: at most limit of them, or any
+// number if that is negative.
+func (s *set) run(text string, at, limit int) (end, n int) {
+	for at < len(text) && n != limit {
+		size := 1
+		if c := text[at]; c >= utf8.RuneSelf {
+			var r rune
+			if r, size = decodeRune(text[at:]); !s.test(r) {
+				break
+			}
+		} else if !s.ascii[c] {
+			break
+		}
+		at += size
+		n++
 	}
-	r, n := decodeRune(text[at:])
-	return s.test(r), n
+	return at, n
+}
+
+// skip is the next place of the text with a character of a frozen set, or the end.
+func (s *set) skip(text string, at int) int {
+	for at < len(text) {
+		if c := text[at]; c < utf8.RuneSelf {
+			if s.ascii[c] {
+				return at
+			}
+			at++
+			continue
+		}
+		r, size := decodeRune(text[at:])
+		if s.test(r) {
+			return at
+		}
+		at += size
+	}
+	return at
 }
 
 func (s *set) test(r rune) bool {

@@ -98,17 +98,12 @@ func (m *Matcher) Find(from int) (bool, error) {
 
 // candidate is the next position at which a match may begin; -1 when there is none.
 func (m *Matcher) candidate(from int) int {
-	first, at := m.re.first, from
-	for at < len(m.text) {
-		found, n := first.at(m.text, at)
-		if found {
-			*m.steps -= int64(at-from) >> 2
-			return at
-		}
-		at += n
-	}
+	at := m.re.first.skip(m.text, from)
 	*m.steps -= int64(at-from) >> 2
-	return -1
+	if at == len(m.text) {
+		return -1
+	}
+	return at
 }
 
 // Matches reports whether the whole text matches.
@@ -117,7 +112,11 @@ func (m *Matcher) Matches() (bool, error) {
 	return m.at(0)
 }
 
+// at looks for a match that begins at a position.
 func (m *Matcher) at(start int) (bool, error) {
+	if m.re.span != nil && !m.whole && start < len(m.text) {
+		return m.spanAt(start)
+	}
 	for i := range m.regs {
 		m.regs[i] = -1
 	}
@@ -131,6 +130,16 @@ func (m *Matcher) at(start int) (bool, error) {
 		m.regs[1] = end
 	}
 	return ok, nil
+}
+
+// spanAt is at for a pattern that is one or more characters of a set, of which the first has been found.
+func (m *Matcher) spanAt(start int) (bool, error) {
+	end, n := m.re.span.run(m.text, start, -1)
+	if *m.steps -= 2 + int64(n>>2); *m.steps < 0 {
+		return false, ErrSteps
+	}
+	m.regs[0], m.regs[1] = start, end
+	return true, nil
 }
 
 func (m *Matcher) decode(at int) (rune, int) {
@@ -308,24 +317,17 @@ func (m *Matcher) giveBack(c *choicePoint) {
 
 // sets repeats a set.
 func (m *Matcher) sets(i *instruction, pc, pos int) (int, bool) {
-	limit := i.max
-	if i.mode == lazy {
-		limit = i.min
-	}
-	low, n := pos, 0
-	for pos < len(m.text) && n != limit {
-		found, size := i.set.at(m.text, pos)
-		if !found {
-			break
-		}
-		pos += size
-		if n++; n == i.min {
-			low = pos
-		}
-	}
+	low, n := i.set.run(m.text, pos, i.min)
 	*m.steps -= int64(n >> 2)
 	if n < i.min {
-		return pos, false
+		return low, false
+	}
+	pos = low
+	if i.mode != lazy {
+		more := 0
+		pos, more = i.set.run(m.text, low, max(i.max-n, -1))
+		*m.steps -= int64(more >> 2)
+		n += more
 	}
 	switch {
 	case i.mode == greedy && pos > low:

@@ -23,6 +23,7 @@ type Regex struct {
 	literal  string // the whole pattern, if it is plain text
 	isPlain  bool
 	first    *set // what a match begins with; nil when that is not known
+	span     *set // the whole pattern, if it is one or more characters of a set, as many as there are
 	empty    bool // a match may be empty
 }
 
@@ -60,6 +61,9 @@ func compile(p *parser) (*Regex, error) {
 	re := &Regex{code: c.code, groups: p.groups, counters: c.counters, names: p.names}
 	re.literal, re.isPlain = plain(tree)
 	re.first = firstSet(tree)
+	if r, ok := tree.(repeat); ok && r.min == 1 && r.max < 0 && r.mode != lazy {
+		re.span = single(r.body)
+	}
 	low, _ := width(tree)
 	re.empty = low == 0
 	return re, nil

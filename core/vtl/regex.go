@@ -180,7 +180,11 @@ func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error
 	out = append(out, s[copied:]...)
 	r.scratch = out
 	r.size(len(out))
-	return StringValue(together(string(out))), r.err
+	text := string(out)
+	if len(s) > len(whole) {
+		text = together(text)
+	}
+	return StringValue(text), r.err
 }
 
 func (r *renderer) replacePlain(s, text, with string, limit int) (Value, error) {
@@ -261,12 +265,16 @@ func (r *renderer) splitRegex(s string, args []Value) (Value, error) {
 	}
 	var parts []Value
 	at := 0
-	s = apart(re, s)
+	part := func(start, end int) Value { return StringValue(s[start:end]) }
+	if halves := apart(re, s); len(halves) > len(s) {
+		s = halves
+		part = func(start, end int) Value { return StringValue(together(s[start:end])) }
+	}
 	take := func(start, end int) (bool, error) {
 		if at == 0 && start == 0 && end == 0 {
 			return true, nil // a zero-width match at the very start gives no leading empty string
 		}
-		parts = append(parts, StringValue(together(s[at:start])))
+		parts = append(parts, part(at, start))
 		at = end
 		return (limit <= 0 || len(parts) < limit-1) && r.spend(1), r.err
 	}
@@ -288,9 +296,9 @@ func (r *renderer) splitRegex(s string, args []Value) (Value, error) {
 		return Value{}, err
 	}
 	if at == 0 && len(parts) == 0 {
-		parts = append(parts, StringValue(together(s)))
+		parts = append(parts, part(0, len(s)))
 	} else {
-		parts = append(parts, StringValue(together(s[at:])))
+		parts = append(parts, part(at, len(s)))
 	}
 	if limit == 0 {
 		for len(parts) > 0 && parts[len(parts)-1].text() == "" && (at > 0 || len(parts) > 1) {

@@ -107,7 +107,7 @@ func timed(run func(), d time.Duration) time.Duration {
 // Its ns/op are ours; "times" is how often faster that is. The heap has the size of a server's, so that collections are as
 // rare as there; the reference engine may use a gigabyte.
 func BenchmarkVelocity(b *testing.B) {
-	const rounds, turn, warmUp = 7, 60 * time.Millisecond, 1500 * time.Millisecond
+	const rounds, turn, warmUp = 12, 50 * time.Millisecond, 1500 * time.Millisecond
 	java := newStopwatch(b)
 	heap := make([]byte, 64<<20)
 	defer runtime.KeepAlive(heap)
