@@ -67,6 +67,9 @@ func (e *mapExpr) value(r *renderer) (Value, error) {
 		if err != nil {
 			return Value{}, err
 		}
+		if k.kind == ListKind || k.kind == MapKind {
+			hashCode(k, &r.meter) // which Java needs, and which has no end for what contains itself
+		}
 		m.put(k, v)
 	}
 	r.spend(len(e.entries))
