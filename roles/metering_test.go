@@ -48,6 +48,7 @@ type meteredHouse struct {
 	server  *rpc.Server
 	address string
 	tcp     bool
+	lease   time.Duration // of throttles
 }
 
 func overLocalAndTCP(t *testing.T, test func(*meteredHouse)) {
@@ -62,7 +63,7 @@ func overLocalAndTCP(t *testing.T, test func(*meteredHouse)) {
 
 func (h *meteredHouse) start() {
 	var err error
-	h.service, err = metering.New(metering.Config{RecallWait: 400 * time.Millisecond}, metering.Deps{NATS: h.nats.Conn, Log: slog.New(slog.DiscardHandler)})
+	h.service, err = metering.New(metering.Config{RecallWait: 400 * time.Millisecond, ThrottleLease: h.lease}, metering.Deps{NATS: h.nats.Conn, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -87,8 +88,28 @@ func (h *meteredHouse) start() {
 // counted counts leases, and can be cut off as a dead process is.
 type counted struct {
 	meteringv1.MeteringClient
-	leases atomic.Int64
-	dead   atomic.Bool
+	leases   atomic.Int64
+	dead     atomic.Bool
+	standing chan struct{} // closed when the edge can be asked to give back
+	begun    func()
+}
+
+func (c *counted) Recalls(ctx context.Context, r *meteringv1.RecallsRequest, o ...grpc.CallOption) (grpc.ServerStreamingClient[meteringv1.Recall], error) {
+	stream, err := c.MeteringClient.Recalls(ctx, r, o...)
+	return &standing{stream, c.begun}, err
+}
+
+type standing struct {
+	grpc.ServerStreamingClient[meteringv1.Recall]
+	begun func()
+}
+
+func (s *standing) Recv() (*meteringv1.Recall, error) {
+	r, err := s.ServerStreamingClient.Recv()
+	if err == nil {
+		s.begun()
+	}
+	return r, err
 }
 
 func (c *counted) Lease(ctx context.Context, r *meteringv1.LeaseRequest, o ...grpc.CallOption) (*meteringv1.LeaseResponse, error) {
@@ -132,6 +153,8 @@ func (h *meteredHouse) edge(c edge.Config, plan *apigatewayv1.UsagePlan) *metere
 	}
 	e := &meteredEdge{t: h.t, metering: &counted{MeteringClient: meteringv1.NewMeteringClient(conn)}, url: "http://" + l.Addr().String(),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}}
+	e.metering.standing = make(chan struct{})
+	e.metering.begun = sync.OnceFunc(func() { close(e.metering.standing) })
 	e.service, err = edge.New(c, edge.Deps{Metering: e.metering, Sockets: []edge.Socket{{Listener: l}}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		h.t.Fatal(err)
@@ -312,6 +335,31 @@ func TestWarmLeaseMakesNoCall(t *testing.T) {
 			h.t.Errorf("%d calls for the first request, %d for the next 200", before, n)
 		}
 	})
+}
+
+// TestUnusedTokensComeBack: what one edge holds of a throttle and does not use, another one gets before it is refused.
+func TestUnusedTokensComeBack(t *testing.T) {
+	for _, tcp := range []bool{false, true} {
+		t.Run(map[bool]string{false: "local", true: "tcp"}[tcp], func(t *testing.T) {
+			h := &meteredHouse{t: t, nats: natstest.Start(t), tcp: tcp, lease: time.Hour} // nothing comes back by itself
+			h.start()
+			a, b := h.edge(edge.Config{}, quotaOf(1)), h.edge(edge.Config{}, quotaOf(1))
+			<-a.metering.standing
+			if got := a.get("/prod/open", ""); got.status != 200 {
+				t.Fatalf("%+v", got)
+			}
+			for i := range 4 {
+				if got := b.get("/prod/open", ""); got.status != 200 {
+					t.Errorf("call %d of a burst of 5: %+v", i+2, got)
+				}
+			}
+			for _, e := range []*meteredEdge{a, b} {
+				if got := e.get("/prod/open", ""); got.status != 429 {
+					t.Errorf("beyond the burst: %+v", got)
+				}
+			}
+		})
+	}
 }
 
 func TestRefusalsOfKeysAndLimits(t *testing.T) {
