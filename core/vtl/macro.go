@@ -66,6 +66,9 @@ func (s *evaluateStep) render(r *renderer) error {
 	if err != nil || v.kind == Null {
 		return err
 	}
+	if b, ok := v.any().(*blockValue); ok && b.depth >= b.limit {
+		return r.failAt(s.place, errNull) // its text is null where it is too deep in itself
+	}
 	text := v.text()
 	if v.kind != String {
 		if text = string(appendValue(nil, v, &r.meter)); r.err != nil {

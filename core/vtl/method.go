@@ -252,9 +252,12 @@ var errNoInstance = errors.New("IllegalArgumentException: the method needs an in
 
 // static calls a method of a type through its class; one that needs an instance fails.
 func (r *renderer) static(c class, methods *methodSet, args []Value) (Value, error) {
+	if c.of == onArray {
+		return Value{}, nil // Velocity lends an array methods, not its class
+	}
 	m, err := methods.choose(c.of, args)
 	switch {
-	case m == nil || c.of == onArray:
+	case m == nil:
 		return Value{}, err
 	case c.of == onObject && m.name != "toString":
 		return m.call(r, ObjectValue(c), args) // what a type has only inherited its class has, too
