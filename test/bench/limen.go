@@ -232,12 +232,20 @@ func (s *site) takeProfile(ctx context.Context) error {
 	if i < 0 {
 		return fmt.Errorf("there is no row %q to profile", s.options.profiled)
 	}
+	return s.profiled(ctx, s.footing.side, func(span time.Duration) error {
+		_, err := s.load(ctx, s.peers[i], span)
+		return err
+	})
+}
+
+// profiled writes a CPU profile of a limen while a load runs.
+func (s *site) profiled(ctx context.Context, side string, load func(span time.Duration) error) error {
 	const span = 8 * time.Second
 	profile := make(chan error, 1)
 	go func() {
-		profile <- s.fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.footing.side, int((span-2*time.Second)/time.Second)))
+		profile <- s.fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", side, int((span-2*time.Second)/time.Second)))
 	}()
-	_, err := s.load(ctx, s.peers[i], span)
+	err := load(span)
 	return errors.Join(err, <-profile)
 }
 

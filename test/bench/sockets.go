@@ -22,6 +22,7 @@ type socketPeer struct {
 	*process
 	order socketOrder
 	push  string
+	side  string // of a limen
 }
 
 // idleRow is what an idle connection costs a program.
@@ -126,7 +127,15 @@ func (s *site) measureSockets(ctx context.Context) ([]*result, error) {
 	for _, j := range jobs {
 		out = append(out, j.result)
 	}
-	return out, nil
+	if s.options.profile == "" || strings.Contains(s.options.parts, "http") {
+		return out, nil
+	}
+	return out, s.profiled(ctx, l.side, func(span time.Duration) error {
+		echo := jobs[0].order
+		echo.Span = span
+		_, _, err := s.runSocketLoad(ctx, echo)
+		return err
+	})
 }
 
 func (s *site) runSocketLoad(ctx context.Context, o socketOrder) (sample, float64, error) {
@@ -159,7 +168,7 @@ func (s *site) startGorilla(ctx context.Context, cpus string, env ...string) (*s
 	if err != nil {
 		return nil, err
 	}
-	return &socketPeer{p, socketOrder{URL: socketURL(len(env) > 0, p.address, "/")}, "http://" + p.address + "/push/"}, nil
+	return &socketPeer{p, socketOrder{URL: socketURL(len(env) > 0, p.address, "/")}, "http://" + p.address + "/push/", ""}, nil
 }
 
 // startSocketLimen starts a limen with the API of these measurements at the stage prod; its WebSockets are at the one port.
@@ -175,7 +184,7 @@ func (s *site) startSocketLimen(ctx context.Context, name, cpus string, args ...
 	}
 	path := "/_aws/execute-api/" + api + "/prod"
 	return &socketPeer{l.process, socketOrder{URL: socketURL(false, l.address, path), Region: l.printed["AWS_DEFAULT_REGION"],
-		AccessKey: l.printed["AWS_ACCESS_KEY_ID"], Secret: l.printed["AWS_SECRET_ACCESS_KEY"]}, "http://" + l.address + path + "/@connections/"}, nil
+		AccessKey: l.printed["AWS_ACCESS_KEY_ID"], Secret: l.printed["AWS_SECRET_ACCESS_KEY"]}, "http://" + l.address + path + "/@connections/", l.side}, nil
 }
 
 // publishSockets makes an API with two MOCK routes that answer: echo, and id.

@@ -70,8 +70,10 @@ type Sender interface {
 	Done() <-chan struct{}
 	// Lane is used by the goroutine that reads the connection alone.
 	Lane() *Lane
-	// Reply sends a frame to the connection, Withdrawn ends it: its API exists no more.
+	// Reply sends a frame to the connection, which may take as long as its client does; Queue does not wait. Withdrawn ends
+	// it: its API exists no more.
 	Reply(frame []byte)
+	Queue(frame []byte)
 	Withdrawn()
 }
 
@@ -99,8 +101,12 @@ func (d *Dispatcher) Message(ctx context.Context, s Sender, text string) {
 		return
 	}
 	d.group.Go(func() {
-		defer func() { <-d.workers; <-places }()
-		d.invoke(ctx, s, text)
+		defer func() { <-places }()
+		answer := d.invoke(ctx, s, text)
+		<-d.workers // a client that reads slowly holds up its own messages alone
+		if answer != nil {
+			s.Reply(answer)
+		}
 	})
 }
 
@@ -121,7 +127,7 @@ func (d *Dispatcher) worker(ctx context.Context) bool {
 	return false
 }
 
-func (d *Dispatcher) tooMany(s Sender) { s.Reply(frame("Too Many Requests", s)) }
+func (d *Dispatcher) tooMany(s Sender) { s.Queue(frame("Too Many Requests", s)) }
 
 // frame is an error frame that no edge has made; its request id is nobody's.
 func frame(message string, s Sender) []byte {
@@ -132,7 +138,8 @@ func request(h *wsconnv1.Handoff) *edgev1.InvokeRequest {
 	return &edgev1.InvokeRequest{ConnectionId: h.GetConnectionId(), ApiId: h.GetApiId(), Stage: h.GetStage(), Session: h.GetSession()}
 }
 
-func (d *Dispatcher) invoke(ctx context.Context, s Sender, text string) {
+// invoke returns the frame for the sender; nil is none.
+func (d *Dispatcher) invoke(ctx context.Context, s Sender, text string) []byte {
 	req := request(s.Handoff())
 	req.Event = &edgev1.InvokeRequest_Message{Message: &edgev1.Message{Text: text}}
 	ctx, span := d.openSpan(ctx, s.Handoff(), "message")
@@ -141,12 +148,11 @@ func (d *Dispatcher) invoke(ctx context.Context, s Sender, text string) {
 	switch {
 	case err != nil:
 		d.c.Log.Warn("a message found no edge", "connection_id", req.ConnectionId, "api_id", req.ApiId, "error", err)
-		s.Reply(frame("Internal server error", s))
+		return frame("Internal server error", s)
 	case res.GetWithdrawn() != nil:
 		s.Withdrawn()
-	case res.GetReply() != nil:
-		s.Reply(res.GetReply())
 	}
+	return res.GetReply()
 }
 
 // Disconnect tells an edge that a connection has ended, and tries again while none answers. It reports whether one did.

@@ -53,8 +53,16 @@ func (s *session) Done() <-chan struct{} { return s.done }
 // Lane is used by the reading goroutine.
 func (s *session) Lane() *dispatch.Lane { return &s.lane }
 
-// Reply queues a frame; to a client that does not read, or is gone, it is lost.
-func (s *session) Reply(frame []byte) { s.push(frame) }
+// Reply sends a frame, from this goroutine when no other is sending; to a client whose queue is full, or that is gone, it is
+// lost. Queue does not wait.
+func (s *session) Reply(frame []byte) {
+	if _, mine := s.enqueue(frame, false); mine {
+		s.write()
+	}
+}
+
+// Queue is Reply by another goroutine.
+func (s *session) Queue(frame []byte) { s.push(frame) }
 
 // Withdrawn ends the connection of an API that exists no more.
 func (s *session) Withdrawn() { s.end(socket.GoingAway, goingAway) }
@@ -118,27 +126,36 @@ func (s *session) ended() bool { return s.cause.Load() != nil }
 
 // push queues a message and sees to it that somebody sends it.
 func (s *session) push(text []byte) wsconnv1.Outcome {
+	outcome, _ := s.enqueue(text, true)
+	return outcome
+}
+
+// enqueue queues a message; mine tells that nobody sends and the caller must, unless another is to be started for that.
+func (s *session) enqueue(text []byte, start bool) (outcome wsconnv1.Outcome, mine bool) {
 	if len(text) > s.limits.Message {
-		return wsconnv1.Outcome_OUTCOME_TOO_BIG
+		return wsconnv1.Outcome_OUTCOME_TOO_BIG, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return wsconnv1.Outcome_OUTCOME_GONE
+		return wsconnv1.Outcome_OUTCOME_GONE, false
 	case len(s.queue) >= s.limits.QueueMessages, s.bytes+len(text) > s.limits.QueueBytes && s.bytes > 0:
 		s.hub.c.Seen(Full, 1)
-		return wsconnv1.Outcome_OUTCOME_FULL
+		return wsconnv1.Outcome_OUTCOME_FULL, false
 	}
 	s.queue = append(s.queue, text)
 	s.bytes += len(text)
 	s.touch()
 	s.hub.c.Seen(Pushed, 1)
-	if s.writing == nil {
-		s.writing = make(chan struct{})
+	if s.writing != nil {
+		return wsconnv1.Outcome_OUTCOME_DONE, false
+	}
+	s.writing = make(chan struct{})
+	if start {
 		s.hub.group.Go(s.write)
 	}
-	return wsconnv1.Outcome_OUTCOME_DONE
+	return wsconnv1.Outcome_OUTCOME_DONE, !start
 }
 
 // write sends what is queued and ends when nothing is.

@@ -8,6 +8,7 @@ package socket
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
@@ -150,14 +151,28 @@ func (c *Conn) Read() (string, error) {
 		return "", &Closed{Code: Unsupported, Reason: "Binary frames are not supported"}
 	}
 	c.frames.begin()
-	var b strings.Builder
-	if _, err := io.Copy(&b, r); err != nil {
+	b := assembling.Get().(*bytes.Buffer)
+	defer forget(b)
+	if _, err := b.ReadFrom(r); err != nil {
 		return "", c.closed(err)
 	}
-	if !utf8.ValidString(b.String()) {
+	if !utf8.Valid(b.Bytes()) {
 		return "", &Closed{Code: Invalid, Reason: "Invalid UTF-8"}
 	}
 	return b.String(), nil
+}
+
+// assembling are the buffers of messages that are arriving: only a socket whose message is under way has one.
+var assembling = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptBuffer is the largest that is kept: a rare long message must not pin memory.
+const keptBuffer = 16 << 10
+
+func forget(b *bytes.Buffer) {
+	if b.Cap() <= keptBuffer {
+		b.Reset()
+		assembling.Put(b)
+	}
 }
 
 // closed says in AWS's terms why reading ended.
