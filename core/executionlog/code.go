@@ -83,6 +83,7 @@ const (
 	BodyInvalid
 	BodyValid
 	BodyUnchecked
+	BodyUnreadable
 
 	CacheHit
 	CacheMiss
@@ -190,6 +191,7 @@ var sentences = [...]sentence{
 	ParametersMissing: {"Missing required request parameters: {1}; they must be there, in this spelling, and not blank.", true},
 	BodyInvalid:       {"Invalid request body: it does not match model {1}, which is checked for content type {2}: {3}.", true},
 	BodyValid:         {text: "the body matches model {1}"},
+	BodyUnreadable:    {"Invalid JSON in request body: a parameter is mapped from inside it, and it does not parse: {1}.", true},
 	BodyUnchecked:     {text: "the body is not checked: there is no model for content type {1}"},
 
 	CacheHit:            {text: "answered from the cache with status {n}"},

@@ -3,6 +3,7 @@ package mapping
 import (
 	"iter"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/vtl"
 )
 
@@ -20,7 +21,7 @@ var placeNames = [...]string{InPath: "path", InQuery: "querystring", InHeader: "
 
 // Input is what a template sees of one request. It is asked only for what the template uses.
 type Input interface {
-	Values
+	expression.Values
 	// Parameters are the method request's parameters of a place with their values, in order, several of a name included.
 	Parameters(Place) iter.Seq2[string, string]
 	// StageVariables are all stage variables. The map is not changed.

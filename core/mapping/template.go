@@ -1,3 +1,10 @@
+// Package mapping knows the body mapping of integration requests and responses: which template a content type selects, what
+// $input, $util, $context and $stageVariables are in it and what its overrides do, how a URI takes in its variables, and how
+// text and binary bodies turn into each other. The template language itself is core/vtl, JSONPath core/jsonpath, the sources
+// of parameters core/expression.
+//
+// It evaluates against interfaces and never sees a request. The surprise: names are compared case-sensitively with the
+// spelling on the wire (spec/rest.md 4.4).
 package mapping
 
 import (

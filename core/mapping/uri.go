@@ -1,6 +1,10 @@
 package mapping
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/limen-gateway/limen/core/expression"
+)
 
 // URI is a compiled integration URI: ${stageVariables.x} anywhere and {param} in the path (spec/rest.md 4.2). The zero
 // value is the empty URI. It is immutable.
@@ -41,13 +45,13 @@ func ParseURI(text string) URI {
 func uriPartAt(text string, i int) (uriPart, int) {
 	rest := text[i:]
 	if name, ok := strings.CutPrefix(rest, "${stageVariables."); ok {
-		if n := strings.IndexByte(name, '}'); n > 0 && isName(name[:n]) {
+		if n := strings.IndexByte(name, '}'); n > 0 && expression.IsName(name[:n]) {
 			return uriPart{stage: name[:n]}, i + len("${stageVariables.") + n + 1
 		}
 		return uriPart{}, 0
 	}
 	if rest[0] == '{' && (i == 0 || text[i-1] != '$') {
-		if n := strings.IndexByte(rest, '}'); n > 1 && isName(strings.TrimSuffix(rest[1:n], "+")) {
+		if n := strings.IndexByte(rest, '}'); n > 1 && expression.IsName(strings.TrimSuffix(rest[1:n], "+")) {
 			return uriPart{param: rest[1:n]}, i + n + 1
 		}
 	}

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/jsonpath"
 	"github.com/limen-gateway/limen/core/vtl"
 )
 
 // request is an Input whose facts are JSON: the parameters by place, $context, and the stage variables.
 type request struct {
-	fake
+	expression.Values      // templates ask for none of them
 	params, context, stage jsonpath.Value
 }
 

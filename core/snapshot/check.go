@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/mapping"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
@@ -89,9 +90,9 @@ func checkMethod(where string, m *apigatewayv1.Method) []Problem {
 	responses := i.IntegrationResponses.GetEntries()
 	for _, status := range sortedKeys(responses) {
 		out = append(out, checkTemplates(where, "responseTemplates of "+status, responses[status].ResponseTemplates)...)
-		out = append(out, checkBodySources(where, "responseParameters of "+status, responses[status].ResponseParameters)...)
+		out = append(out, checkSources(where, "responseParameters of "+status, expression.Response, responses[status].ResponseParameters)...)
 	}
-	return append(out, checkBodySources(where, "requestParameters", i.RequestParameters)...)
+	return append(out, checkSources(where, "requestParameters", expression.Request, i.RequestParameters)...)
 }
 
 // checkTemplates finds templates that do not compile; whether one does depends on no request (spec/vtl.md 8). AWS lets them be
@@ -108,15 +109,12 @@ func checkTemplates(where, member string, templates *apigatewayv1.StringMap) []P
 	return out
 }
 
-// checkBodySources refuses sources that read the body, until JSONPath is built.
-func checkBodySources(where, member string, parameters *apigatewayv1.StringMap) []Problem {
+// checkSources finds sources that are none, such as a path into a body that cannot be read.
+func checkSources(where, member string, side expression.Side, parameters *apigatewayv1.StringMap) []Problem {
 	var out []Problem
 	for _, key := range sortedKeys(parameters.GetEntries()) {
-		source := parameters.Entries[key]
-		for _, body := range []string{"method.request.body", "route.request.body", "integration.response.body"} {
-			if strings.HasPrefix(source, body) {
-				out = append(out, Problem{where, fmt.Sprintf("%s %s: mapping from %s is not built yet", member, key, source)})
-			}
+		if _, err := expression.Parse(side, parameters.Entries[key]); err != nil {
+			out = append(out, Problem{where, fmt.Sprintf("%s %s: %v", member, key, err)})
 		}
 	}
 	return out

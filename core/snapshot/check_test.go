@@ -33,7 +33,7 @@ func TestCheck_reportsEveryProblem(t *testing.T) {
 	template := integration("HTTP")
 	template.RequestTemplates = text("application/json", "{\n  \"a\": $input.json(1+1)\n}")
 	body := integration("HTTP")
-	body.RequestParameters = text("integration.request.header.a", "method.request.body.a")
+	body.RequestParameters = text("integration.request.header.a", "method.request.body.$[")
 	private := content(map[string]*apigatewayv1.Method{"GET": open(integration("MOCK"))})
 	private.RestApi.EndpointConfiguration = &apigatewayv1.EndpointConfiguration{Types: &apigatewayv1.StringList{Items: []string{"PRIVATE"}}}
 	tests := []struct {
@@ -46,9 +46,9 @@ func TestCheck_reportsEveryProblem(t *testing.T) {
 		{"all at once", content(map[string]*apigatewayv1.Method{"GET": open(nil), "POST": open(template), "PUT": open(body)}),
 			"No integration defined for method\nGET /pets: No integration defined for method\n" +
 				"POST /pets: requestTemplates for application/json at 2:21: unexpected character '+'\n" +
-				"PUT /pets: requestParameters integration.request.header.a: mapping from method.request.body.a is not built yet"},
+				"PUT /pets: requestParameters integration.request.header.a: invalid mapping expression specified: method.request.body.$[: invalid path at 1: expected ?, ', 0-9 or * after '['"},
 		{"one of ours", content(map[string]*apigatewayv1.Method{"PUT": open(body)}),
-			"PUT /pets: requestParameters integration.request.header.a: mapping from method.request.body.a is not built yet"},
+			"PUT /pets: requestParameters integration.request.header.a: invalid mapping expression specified: method.request.body.$[: invalid path at 1: expected ?, ', 0-9 or * after '['"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -112,9 +112,8 @@ func checkIntegration(where string, i *snapshotv1.Integration) []Problem {
 	for _, r := range i.Responses {
 		key := r.GetIntegrationResponseKey()
 		out = append(out, checkTemplates(where, "responseTemplates of "+key, shared(r.ResponseTemplates))...)
-		out = append(out, checkBodySources(where, "responseParameters of "+key, shared(r.ResponseParameters))...)
 	}
-	return append(out, checkBodySources(where, "requestParameters", shared(i.Integration.RequestParameters))...)
+	return out
 }
 
 // shared is a map of the second model as one of the first: both families have one set of checks.

@@ -96,6 +96,31 @@ func TestTemplates_transformRequestsAndAnswers(t *testing.T) {
 	}
 }
 
+// TestParameters_fromInsideBodies is spec/rest.md 4.4 and 4.9.
+func TestParameters_fromInsideBodies(t *testing.T) {
+	addr, seen := rawBackend(t, func(*seenRequest) string { return "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"got\":[1]}" })
+	w := start(t, Deps{})
+	publish(w.edge, 1, nil, map[string]*snapshotv1.Deployment{"prod": deployment(nil,
+		method{"/inside", "POST", withResponses(httpTo("http://"+addr+"/x", nil, map[string]string{"integration.request.header.X-Id": "method.request.body.$.order.id", "integration.request.querystring.all": "method.request.body.$.order"}),
+			response("200", "", map[string]string{"method.response.header.X-First": "integration.response.body.$.got[0]", "method.response.header.X-None": "integration.response.body.none"}, nil))},
+	)})
+	a, r := w.post("/prod/inside", `{"order":{"id":"o 1"}}`), <-seen
+	if r.line != "POST /x?all=%7B%22id%22%3A%22o%201%22%7D HTTP/1.1" || !slices.Contains(r.headers, "X-Id: o 1") {
+		t.Errorf("the backend got %+v", r)
+	}
+	if a.status != 200 || a.header("X-First") != "1" || a.header("X-None") != "" {
+		t.Errorf("%+v", a)
+	}
+	a, r = w.post("/prod/inside", "text"), <-seen
+	if a.status != 200 || r.line != "POST /x HTTP/1.1" {
+		t.Errorf("%+v %+v", a, r)
+	}
+	a = w.post("/prod/inside", `{"order":`)
+	if a.status != 400 || a.body != `{"message": "Invalid JSON in request body"}` || !strings.HasPrefix(w.explain(a), "Invalid JSON in request body: ") {
+		t.Errorf("%+v %s", a, w.explain(a))
+	}
+}
+
 // TestTemplates_mock: the request template makes the status, and what it sets is there for the response template.
 func TestTemplates_mock(t *testing.T) {
 	w := start(t, Deps{})

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/fault"
 	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
@@ -71,7 +72,7 @@ func checkAPI(api *apigatewayv2v1.Api) error {
 	if k := api.ApiKeySelectionExpression; k != nil && !slices.Contains(keySelections, *k) {
 		return fault.BadRequest("Invalid apiKeySelectionExpression specified: %s", *k)
 	}
-	return checkSelection("routeSelectionExpression", api.GetRouteSelectionExpression(), bodyVariable)
+	return checkSelection("routeSelectionExpression", api.GetRouteSelectionExpression(), expression.CompileSelection)
 }
 
 // apiView shows that an API has no tags.

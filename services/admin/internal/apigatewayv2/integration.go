@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/fault"
 	"github.com/limen-gateway/limen/core/snapshot"
 	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
@@ -88,7 +89,7 @@ func completeIntegration(i *apigatewayv2v1.Integration) error {
 	if err := checkTemplates(i.RequestTemplates); err != nil {
 		return err
 	}
-	if err := checkSelection("templateSelectionExpression", i.GetTemplateSelectionExpression(), bodyVariable); err != nil {
+	if err := checkSelection("templateSelectionExpression", i.GetTemplateSelectionExpression(), expression.CompileSelection); err != nil {
 		return err
 	}
 	return checkMapping(i.RequestParameters, requestDestination, requestSource)

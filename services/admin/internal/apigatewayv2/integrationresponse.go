@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/fault"
 	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
@@ -62,7 +63,7 @@ func checkIntegrationResponse(a *draft.API, integration string, r *apigatewayv2v
 	if !responseKey.MatchString(r.GetIntegrationResponseKey()) {
 		return fault.BadRequest("Invalid integrationResponseKey specified: %s. It should be $default or a regular expression between slashes", r.GetIntegrationResponseKey())
 	}
-	if err := checkSelection("templateSelectionExpression", r.GetTemplateSelectionExpression(), responseVariable); err != nil {
+	if err := checkSelection("templateSelectionExpression", r.GetTemplateSelectionExpression(), expression.CompileResponseSelection); err != nil {
 		return err
 	}
 	if err := checkTemplates(r.ResponseTemplates); err != nil {

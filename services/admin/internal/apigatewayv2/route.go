@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/fault"
 	"github.com/limen-gateway/limen/core/snapshot"
 	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
@@ -104,7 +105,7 @@ func checkRouteForm(r *apigatewayv2v1.Route) error {
 	if err := checkNames(r.RequestParameters, requestParameter); err != nil {
 		return err
 	}
-	return checkSelection("modelSelectionExpression", r.GetModelSelectionExpression(), bodyVariable)
+	return checkSelection("modelSelectionExpression", r.GetModelSelectionExpression(), expression.CompileSelection)
 }
 
 // checkRoute checks a route against the others and that what it names exists.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/limen-gateway/limen/core/mapping"
+	"github.com/limen-gateway/limen/core/expression"
 	cachev1 "github.com/limen-gateway/limen/proto/cache/v1"
 )
 
@@ -71,7 +71,7 @@ type CacheKey struct {
 type CacheParameter struct {
 	Place  Place
 	Name   string
-	Mapped mapping.Source // used when Name is empty
+	Mapped expression.Source // used when Name is empty
 }
 
 // Append writes the key of a request: what the content, the namespace and the parameters are, each with its length. A

@@ -12,14 +12,14 @@ import (
 
 	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/core/executionlog"
-	"github.com/limen-gateway/limen/core/mapping"
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/routing"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	_ mapping.Values = Values{}
+	_ expression.Values = Values{}
 
 	uuidV4     = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	extendedID = regexp.MustCompile(`^[A-Za-z0-9_-]{15}=$`)
@@ -150,7 +150,7 @@ func TestValues(t *testing.T) {
 		"context.requestTimeEpoch": "1583798639428", "context.domainName": "abc.execute-api.localhost", "context.domainPrefix": "abc",
 		"context.requestId": x.RequestID, "context.extendedRequestId": x.ExtendedID, "context.xrayTraceId": x.Trace.Root, "context.nothing": "",
 	} {
-		s, err := mapping.Parse(mapping.Request, expr)
+		s, err := expression.Parse(expression.Request, expr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestValues(t *testing.T) {
 		}
 	}
 	for expr, want := range map[string]string{"integration.response.header.Etag": "2", "integration.response.multivalueheader.etag": "1,2", "integration.response.body": "answer"} {
-		s, _ := mapping.Parse(mapping.Response, expr)
+		s, _ := expression.Parse(expression.Response, expr)
 		if got := s.Eval(v); got != want {
 			t.Errorf("%s = %q, want %q", expr, got, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
 	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/core/throttle"
@@ -62,7 +63,7 @@ type Authorizer struct {
 	Hash       []byte
 	URI        mapping.URI
 	// Identity are the identity sources, with their expressions for explanations.
-	Identity    []mapping.Source
+	Identity    []expression.Source
 	Expressions []string
 	// Validation must match the whole token; nil takes any.
 	Validation     *regexp.Regexp
@@ -102,7 +103,7 @@ const (
 type Parameter struct {
 	Place  Place
 	Name   string
-	Source mapping.Source
+	Source expression.Source
 }
 
 // Integration is the compiled integration of a method.
@@ -117,6 +118,8 @@ type Integration struct {
 	Timeout         time.Duration
 	InsecureTLS     bool
 	Responses       []IntegrationResponse // by status code
+	// ReadsBody tells that a parameter is mapped from inside the request's body.
+	ReadsBody bool
 
 	// CacheKey is nil where nothing is ever cached.
 	CacheKey *CacheKey

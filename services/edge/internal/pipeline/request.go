@@ -1,10 +1,12 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
+	"github.com/limen-gateway/limen/core/jsonpath"
 	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 )
@@ -35,6 +37,22 @@ func requestBody(m Method, _ *Services) exchange.Phase {
 		}
 		body, _ := x.Scope.BinaryMediaTypes.RequestBody(x.Request.Body, contentType, in.ContentHandling) // text is always made
 		return transformRequest(x, in.Type, template, body)
+	}
+}
+
+// readableBody refuses a body that means to be JSON and is none, when a parameter is mapped from inside it
+// (spec/rest.md 4.4).
+func readableBody(Method, *Services) exchange.Phase {
+	return func(_ context.Context, x *exchange.Exchange) error {
+		body := bytes.TrimLeft(x.Request.Body, " \t\r\n")
+		if len(body) == 0 || body[0] != '{' && body[0] != '[' {
+			return nil
+		}
+		if _, err := jsonpath.ParseJSON(exchange.View(body)); err != nil {
+			x.Record.Add(executionlog.PhaseIntegrationRequest, executionlog.BodyUnreadable, err.Error())
+			return gatewayresponse.Newf(gatewayresponse.BadRequestBody, nil, "Invalid JSON in request body")
+		}
+		return nil
 	}
 }
 

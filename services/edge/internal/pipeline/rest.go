@@ -63,6 +63,7 @@ var rest = []step{
 
 // backend goes on from there, steps 0.13 to 0.15: what a kept answer of the response cache, step 0.12, spares.
 var backend = []step{
+	{func(m Method) bool { return served(m) && m.Integration.ReadsBody }, readableBody},
 	{served, requestBody},
 	{served, call},
 	{func(m Method) bool { return served(m) && !isProxy(m) }, integrationResponse},

@@ -6,9 +6,9 @@ import (
 
 	"github.com/limen-gateway/limen/core/event"
 	"github.com/limen-gateway/limen/core/executionlog"
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
 	"github.com/limen-gateway/limen/core/mapping"
-	"github.com/limen-gateway/limen/core/routing"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 )
 
@@ -16,12 +16,12 @@ import (
 const (
 	ConnectRoute    = "$connect"
 	DisconnectRoute = "$disconnect"
-	DefaultRoute    = routing.DefaultKey
+	DefaultRoute    = expression.DefaultKey
 )
 
 // Routes are the compiled routes of a WebSocket API. They are immutable.
 type Routes struct {
-	Selection  routing.Selection
+	Selection  expression.Selection
 	Expression string // the text of Selection
 	ByKey      map[string]*exchange.Method
 }
@@ -39,7 +39,7 @@ type Route struct {
 	Required []Required
 	// Models are nil for routes whose messages are not validated; else by the key that Model selects.
 	Models  map[string]*exchange.RequestModel
-	Model   routing.Selection
+	Model   expression.Selection
 	Request SocketTemplates
 	// Responses come in the order in which they are tried, $default last.
 	Responses []SocketResponse
@@ -48,12 +48,12 @@ type Route struct {
 // Required is a parameter that a handshake must have.
 type Required struct {
 	Name   string
-	Source mapping.Source
+	Source expression.Source
 }
 
 // SocketTemplates are mapping templates by key.
 type SocketTemplates struct {
-	Selection routing.Selection
+	Selection expression.Selection
 	ByKey     map[string]*mapping.Template
 }
 
@@ -64,7 +64,7 @@ func (t *SocketTemplates) choose(x *exchange.Exchange) *mapping.Template {
 	if found := t.ByKey[key]; found != nil {
 		return found
 	}
-	return t.ByKey[routing.DefaultKey]
+	return t.ByKey[expression.DefaultKey]
 }
 
 // SocketResponse is a compiled integration response.
@@ -186,7 +186,7 @@ func validateMessage(r Route, _ *Services) exchange.Phase {
 		key, _ := r.Model.Key(text)
 		model := r.Models[key]
 		if model == nil {
-			model = r.Models[routing.DefaultKey]
+			model = r.Models[expression.DefaultKey]
 		}
 		refused := &gatewayresponse.Error{Type: gatewayresponse.BadRequestBody, Message: "Bad request body"}
 		if model == nil {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/mapping"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
@@ -39,16 +40,16 @@ func compileAuthorizer(a *apigatewayv1.Authorizer) (*exchange.Authorizer, error)
 	out := &exchange.Authorizer{ID: a.GetId(), Token: a.GetType() == "TOKEN", Definition: a, Hash: hash[:],
 		Keeps: a.AuthorizerResultTtlInSeconds == nil || a.GetAuthorizerResultTtlInSeconds() > 0}
 	out.URI = mapping.ParseURI(a.GetAuthorizerUri())
-	for _, expression := range strings.Split(a.GetIdentitySource(), ",") {
-		expression = strings.TrimSpace(expression)
-		if expression == "" {
+	for _, text := range strings.Split(a.GetIdentitySource(), ",") {
+		text = strings.TrimSpace(text)
+		if text == "" {
 			continue
 		}
-		source, err := mapping.Parse(mapping.Request, expression)
+		source, err := expression.Parse(expression.Request, text)
 		if err != nil {
 			return nil, fmt.Errorf("identitySource: %w", err)
 		}
-		out.Identity, out.Expressions = append(out.Identity, source), append(out.Expressions, expression)
+		out.Identity, out.Expressions = append(out.Identity, source), append(out.Expressions, text)
 	}
 	if out.Token && len(out.Identity) != 1 {
 		return nil, fmt.Errorf("identitySource: a TOKEN authorizer has exactly one")

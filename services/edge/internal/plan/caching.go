@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/limen-gateway/limen/core/mapping"
+	"github.com/limen-gateway/limen/core/expression"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	cachev1 "github.com/limen-gateway/limen/proto/cache/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
@@ -119,10 +119,10 @@ func compileCacheKey(in *apigatewayv1.Integration, resource string, mappings []e
 	if out.Namespace == "" || out.Namespace == resource {
 		out.Namespace, out.Verb = resource, true
 	}
-	for _, expression := range in.GetCacheKeyParameters().GetItems() {
-		p, ok := cacheParameter(expression, mappings)
+	for _, text := range in.GetCacheKeyParameters().GetItems() {
+		p, ok := cacheParameter(text, mappings)
 		if !ok {
-			out.Broken = expression
+			out.Broken = text
 			return out
 		}
 		out.Parameters = append(out.Parameters, p)
@@ -131,13 +131,13 @@ func compileCacheKey(in *apigatewayv1.Integration, resource string, mappings []e
 }
 
 // cacheParameter reads method.request.{place}.{name}, or integration.request.{place}.{name}, which is what is mapped there.
-func cacheParameter(expression string, mappings []exchange.Parameter) (exchange.CacheParameter, bool) {
-	if rest, ok := strings.CutPrefix(expression, "method.request."); ok {
+func cacheParameter(text string, mappings []exchange.Parameter) (exchange.CacheParameter, bool) {
+	if rest, ok := strings.CutPrefix(text, "method.request."); ok {
 		where, name, _ := strings.Cut(rest, ".")
 		place, known := requestPlaces[where]
 		return exchange.CacheParameter{Place: place, Name: name}, known && name != ""
 	}
-	rest, ok := strings.CutPrefix(expression, "integration.request.")
+	rest, ok := strings.CutPrefix(text, "integration.request.")
 	where, name, _ := strings.Cut(rest, ".")
 	place, known := places[where]
 	if !ok || !known {
@@ -149,5 +149,5 @@ func cacheParameter(expression string, mappings []exchange.Parameter) (exchange.
 		}
 	}
 	// Nothing is mapped there, so it never has a value.
-	return exchange.CacheParameter{Mapped: mapping.Source{}}, true
+	return exchange.CacheParameter{Mapped: expression.Source{}}, true
 }

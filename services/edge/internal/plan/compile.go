@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/limen-gateway/limen/core/arn"
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/gatewayresponse"
 	"github.com/limen-gateway/limen/core/mapping"
 	"github.com/limen-gateway/limen/core/routing"
@@ -184,6 +185,7 @@ func compileIntegration(in *apigatewayv1.Integration, declared map[string]*excha
 		return nil, err
 	}
 	out.Forbidden = forbiddenHeader(out)
+	out.ReadsBody = slices.ContainsFunc(out.Parameters, func(p exchange.Parameter) bool { return p.Source.ReadsInsideRequest() })
 	if out.Type == exchange.HTTPProxy || out.Type == exchange.AWSProxy {
 		return out, nil // templates and integration responses mean nothing to proxies (spec/rest.md 4.3)
 	}
@@ -204,7 +206,7 @@ func compileParameters(m map[string]string) ([]exchange.Parameter, error) {
 		if !ok || name == "" {
 			return nil, fmt.Errorf("integration request parameter %q is not a header, a query parameter or a path parameter", key)
 		}
-		source, err := mapping.Parse(mapping.Request, m[key])
+		source, err := expression.Parse(expression.Request, m[key])
 		if err != nil {
 			return nil, err
 		}
@@ -253,7 +255,7 @@ func compileResponse(status string, r *apigatewayv1.IntegrationResponse, declare
 		if !ok || declared == nil || !declared.Headers[name] {
 			continue // only declared headers reach the client (spec/rest.md 4.9)
 		}
-		source, err := mapping.Parse(mapping.Response, params[key])
+		source, err := expression.Parse(expression.Response, params[key])
 		if err != nil {
 			return out, err
 		}

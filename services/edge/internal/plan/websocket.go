@@ -11,8 +11,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/mapping"
-	"github.com/limen-gateway/limen/core/routing"
 	"github.com/limen-gateway/limen/core/snapshot"
 	"github.com/limen-gateway/limen/core/throttle"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
@@ -47,7 +47,7 @@ func compileSocket(d *snapshotv1.Deployment, services *pipeline.Services) (*cont
 	}
 	routes := &pipeline.Routes{Expression: d.GetApi().GetRouteSelectionExpression(), ByKey: map[string]*exchange.Method{}}
 	var err error
-	if routes.Selection, err = routing.CompileSelection(routes.Expression); err != nil {
+	if routes.Selection, err = expression.CompileSelection(routes.Expression); err != nil {
 		return nil, err
 	}
 	api := routesOf{
@@ -123,23 +123,23 @@ func compileSocketAuthorizer(a *apigatewayv2v1.Authorizer) (*exchange.Authorizer
 	}
 	hash := sha256.Sum256(text)
 	out := &exchange.Authorizer{ID: a.GetAuthorizerId(), Definition: definition, Hash: hash[:], URI: mapping.ParseURI(a.GetAuthorizerUri()), Keeps: true}
-	for _, expression := range a.GetIdentitySource().GetItems() {
-		source, err := parseSocketSource(expression)
+	for _, text := range a.GetIdentitySource().GetItems() {
+		source, err := parseSocketSource(text)
 		if err != nil {
 			return nil, fmt.Errorf("identitySource: %w", err)
 		}
-		out.Identity, out.Expressions = append(out.Identity, source), append(out.Expressions, expression)
+		out.Identity, out.Expressions = append(out.Identity, source), append(out.Expressions, text)
 	}
 	return out, nil
 }
 
 // parseSocketSource reads route.request.… as the method.request.… of REST APIs, which means the same.
-func parseSocketSource(expression string) (mapping.Source, error) {
-	rest, ok := strings.CutPrefix(strings.TrimPrefix(expression, "$"), "route.request.")
+func parseSocketSource(text string) (expression.Source, error) {
+	rest, ok := strings.CutPrefix(strings.TrimPrefix(text, "$"), "route.request.")
 	if ok {
-		return mapping.Parse(mapping.Request, "method.request."+rest)
+		return expression.Parse(expression.Request, "method.request."+rest)
 	}
-	return mapping.Parse(mapping.Request, strings.TrimPrefix(expression, "$"))
+	return expression.Parse(expression.Request, strings.TrimPrefix(text, "$"))
 }
 
 func unservedOfRoute(r *apigatewayv2v1.Route, in *apigatewayv2v1.Integration, authorized, metered bool) string {
@@ -185,8 +185,8 @@ func (a *routesOf) compile(index int, r *snapshotv1.Route) (*exchange.Method, er
 
 // isTwoWay: both the expression and the response must be there (spec/websocket.md 17).
 func isTwoWay(r *snapshotv1.Route) bool {
-	return r.GetRoute().GetRouteResponseSelectionExpression() == routing.DefaultKey &&
-		slices.ContainsFunc(r.GetResponses(), func(p *apigatewayv2v1.RouteResponse) bool { return p.GetRouteResponseKey() == routing.DefaultKey })
+	return r.GetRoute().GetRouteResponseSelectionExpression() == expression.DefaultKey &&
+		slices.ContainsFunc(r.GetResponses(), func(p *apigatewayv2v1.RouteResponse) bool { return p.GetRouteResponseKey() == expression.DefaultKey })
 }
 
 func compileRouteParts(out *pipeline.Route, r *snapshotv1.Route, in *snapshotv1.Integration) error {
@@ -216,7 +216,7 @@ func compileRouteParts(out *pipeline.Route, r *snapshotv1.Route, in *snapshotv1.
 		return nil
 	}
 	var err error
-	if out.Request, err = compileSocketTemplates(routing.CompileSelection, m.GetTemplateSelectionExpression(), m.GetRequestTemplates().GetEntries()); err != nil {
+	if out.Request, err = compileSocketTemplates(expression.CompileSelection, m.GetTemplateSelectionExpression(), m.GetRequestTemplates().GetEntries()); err != nil {
 		return fmt.Errorf("integration request: %w", err)
 	}
 	out.Responses, err = compileSocketResponses(in.GetResponses())
@@ -228,7 +228,7 @@ func compileRouteModels(out *pipeline.Route, r *apigatewayv2v1.Route, validation
 		return nil
 	}
 	var err error
-	if out.Model, err = routing.CompileSelection(r.GetModelSelectionExpression()); err != nil {
+	if out.Model, err = expression.CompileSelection(r.GetModelSelectionExpression()); err != nil {
 		return err
 	}
 	models, err := compileModels(r.GetRequestModels().GetEntries(), validation)
@@ -242,7 +242,7 @@ func compileRouteModels(out *pipeline.Route, r *apigatewayv2v1.Route, validation
 	return nil
 }
 
-func compileSocketTemplates(compile func(string) (routing.Selection, error), selection string, byKey map[string]string) (pipeline.SocketTemplates, error) {
+func compileSocketTemplates(compile func(string) (expression.Selection, error), selection string, byKey map[string]string) (pipeline.SocketTemplates, error) {
 	out := pipeline.SocketTemplates{ByKey: map[string]*mapping.Template{}}
 	var err error
 	if out.Selection, err = compile(selection); err != nil {
@@ -263,10 +263,10 @@ func compileSocketResponses(list []*apigatewayv2v1.IntegrationResponse) ([]pipel
 		key := r.GetIntegrationResponseKey()
 		compiled := pipeline.SocketResponse{Key: key}
 		var err error
-		if compiled.Templates, err = compileSocketTemplates(routing.CompileResponseSelection, r.GetTemplateSelectionExpression(), r.GetResponseTemplates().GetEntries()); err != nil {
+		if compiled.Templates, err = compileSocketTemplates(expression.CompileResponseSelection, r.GetTemplateSelectionExpression(), r.GetResponseTemplates().GetEntries()); err != nil {
 			return nil, fmt.Errorf("integration response %s: %w", key, err)
 		}
-		if key != routing.DefaultKey {
+		if key != expression.DefaultKey {
 			text := strings.TrimSuffix(strings.TrimPrefix(key, "/"), "/")
 			if compiled.Pattern, err = regexp.Compile(`^(?:` + text + `)$`); err != nil {
 				return nil, fmt.Errorf("integration response %s: %w", key, err)

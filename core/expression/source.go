@@ -1,15 +1,17 @@
-// Package mapping knows parameter mapping and body mapping of integration requests and responses: what an expression
-// such as method.request.header.X means, how a URI takes in its variables, which template a content type selects, what
-// $input, $util, $context and $stageVariables are in it and what its overrides do, and how text and binary bodies turn into
-// each other. The template language itself is core/vtl, JSONPath core/jsonpath.
+// Package expression reads the small expressions of API Gateway: the sources of parameter mappings, such as
+// method.request.header.X, context.requestId or a path into a body, and the selection expressions of WebSocket APIs, such as
+// $request.body.action.
 //
-// It evaluates against interfaces and never sees a request. The surprise: names are compared case-sensitively with the
-// spelling on the wire, and a source that is missing or empty makes the whole mapping disappear (spec/rest.md 4.4).
-package mapping
+// Parse and Compile turn text into an immutable form, which is evaluated against an interface: the package never sees a
+// request. The surprise: what is missing is not an error but nothing. A mapping whose source is missing or empty disappears
+// (spec/rest.md 4.4), and a missing part of a selection is empty text (spec/websocket.md, trap 28).
+package expression
 
 import (
 	"fmt"
 	"strings"
+
+	"github.com/limen-gateway/limen/core/jsonpath"
 )
 
 // Values answers for what expressions name. Returned strings may be valid only as long as the request.
@@ -49,12 +51,15 @@ const (
 	responseHeader
 	responseHeaderAll
 	responseBody
+	requestBodyPath
+	responseBodyPath
 )
 
 // Source is a compiled source expression. The zero value yields nothing.
 type Source struct {
 	kind kind
 	name string
+	path *jsonpath.Program
 }
 
 // Side says where an expression stands: integration requests read the method request, responses the integration's
@@ -81,35 +86,55 @@ var prefixes = [...]struct {
 	{Response, "integration.response.multivalueheader.", responseHeaderAll},
 }
 
-// Parse compiles a source expression (spec/rest.md 4.4 and 4.9). Paths into a body are not served yet and are an error.
+// The names of bodies, which a JSONPath may follow behind a dot.
+const (
+	requestBodyName  = "method.request.body"
+	responseBodyName = "integration.response.body"
+)
+
+// Parse compiles a source expression (spec/rest.md 4.4 and 4.9).
 func Parse(side Side, expr string) (Source, error) {
 	if len(expr) >= 2 && expr[0] == '\'' && expr[len(expr)-1] == '\'' {
-		return Source{static, expr[1 : len(expr)-1]}, nil
+		return Source{kind: static, name: expr[1 : len(expr)-1]}, nil
 	}
 	switch {
-	case side == Request && expr == "method.request.body":
-		return Source{kind: requestBody}, nil
-	case side == Response && expr == "integration.response.body":
-		return Source{kind: responseBody}, nil
-	case strings.HasPrefix(expr, "method.request.body."), strings.HasPrefix(expr, "integration.response.body."):
-		return Source{}, fmt.Errorf("mapping expression %s: paths into a body are not served yet", expr)
+	case side == Request && strings.HasPrefix(expr, requestBodyName):
+		return parseBody(expr, requestBodyName, requestBody, requestBodyPath)
+	case side == Response && strings.HasPrefix(expr, responseBodyName):
+		return parseBody(expr, responseBodyName, responseBody, responseBodyPath)
 	}
 	for _, p := range prefixes {
-		if name, ok := strings.CutPrefix(expr, p.prefix); ok && p.side == side && isName(name) {
-			return Source{p.kind, name}, nil
+		if name, ok := strings.CutPrefix(expr, p.prefix); ok && p.side == side && IsName(name) {
+			return Source{kind: p.kind, name: name}, nil
 		}
 	}
-	if name, ok := strings.CutPrefix(expr, "stageVariables."); ok && isName(name) {
-		return Source{stageVariable, name}, nil
+	if name, ok := strings.CutPrefix(expr, "stageVariables."); ok && IsName(name) {
+		return Source{kind: stageVariable, name: name}, nil
 	}
-	if name, ok := strings.CutPrefix(expr, "context."); ok && isName(name) {
-		return Source{contextValue, name}, nil
+	if name, ok := strings.CutPrefix(expr, "context."); ok && IsName(name) {
+		return Source{kind: contextValue, name: name}, nil
 	}
 	return Source{}, fmt.Errorf("invalid mapping expression specified: %s", expr)
 }
 
-// isName: ^[a-zA-Z0-9._$-]+$ (spec/rest.md 4.4).
-func isName(s string) bool {
+// parseBody reads body, or body.{JSONPath}.
+func parseBody(expr, name string, whole, inside kind) (Source, error) {
+	if expr == name {
+		return Source{kind: whole}, nil
+	}
+	path, ok := strings.CutPrefix(expr[len(name):], ".")
+	if !ok || path == "" {
+		return Source{}, fmt.Errorf("invalid mapping expression specified: %s", expr)
+	}
+	program, err := jsonpath.Compile(path)
+	if err != nil {
+		return Source{}, fmt.Errorf("invalid mapping expression specified: %s: %w", expr, err)
+	}
+	return Source{kind: inside, path: program}, nil
+}
+
+// IsName reports whether a text can be the name of a parameter: ^[a-zA-Z0-9._$-]+$ (spec/rest.md 4.4).
+func IsName(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		if !('a' <= c|0x20 && c|0x20 <= 'z') && !('0' <= c && c <= '9') && c != '.' && c != '_' && c != '$' && c != '-' {
@@ -140,11 +165,35 @@ func (s Source) Eval(v Values) string {
 		return v.ResponseHeader(s.name)
 	case responseBody:
 		return v.ResponseBody()
+	case requestBodyPath:
+		return s.find(v.Body())
+	case responseBodyPath:
+		return s.find(v.ResponseBody())
 	case requestQueryAll, requestHeaderAll, responseHeaderAll:
 		return strings.Join(s.All(nil, v), ",")
 	}
 	return ""
 }
+
+// find is what the path finds in a body: a text as it is, anything else as JSON. What is missing, and a body that is no JSON,
+// give nothing.
+func (s Source) find(body string) string {
+	document, err := jsonpath.ParseJSON(body)
+	if err != nil {
+		return ""
+	}
+	found, err := s.path.Eval(document)
+	switch {
+	case err != nil || found.IsNull():
+		return ""
+	case found.Kind() == jsonpath.String:
+		return found.Text()
+	}
+	return string(found.AppendJSON(nil, jsonpath.Plain))
+}
+
+// ReadsInsideRequest reports whether the source looks into the request's body, which must be JSON then.
+func (s Source) ReadsInsideRequest() bool { return s.kind == requestBodyPath }
 
 // All appends every value of a multi-value source, or the one value of any other, to dst. Empty values are left out.
 func (s Source) All(dst []string, v Values) []string {
