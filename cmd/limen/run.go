@@ -32,7 +32,7 @@ func devCommand() *cobra.Command {
 			"once it is ready.",
 		Args: cobra.MaximumNArgs(1),
 	}
-	withSettings(c, []cli.Shortcut{dataDirFlag, listenFlag}, func(begin time.Time, config roles.Config, t *telemetry.Telemetry) ([]run.Named, error) {
+	withSettings(c, func() string { return "limen" }, []cli.Shortcut{dataDirFlag, listenFlag}, func(begin time.Time, config roles.Config, t *telemetry.Telemetry) ([]run.Named, error) {
 		keys, path, err := roles.RootKeys(config, true)
 		if err != nil {
 			return nil, err
@@ -57,7 +57,8 @@ func serverCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	names := c.Flags().StringSlice("role", nil, "a role to run: "+strings.Join(roles.Names(), ", "))
-	withSettings(c, []cli.Shortcut{dataDirFlag}, func(begin time.Time, config roles.Config, t *telemetry.Telemetry) ([]run.Named, error) {
+	service := func() string { return "limen-" + strings.Join(*names, "-") }
+	withSettings(c, service, []cli.Shortcut{dataDirFlag}, func(begin time.Time, config roles.Config, t *telemetry.Telemetry) ([]run.Named, error) {
 		list, err := roles.Server(config, t, *names...)
 		if err != nil {
 			return nil, err
@@ -70,8 +71,9 @@ func serverCommand() *cobra.Command {
 	return c
 }
 
-// withSettings makes c run the services that list makes of its settings, until a signal comes or one of them fails.
-func withSettings(c *cobra.Command, flags []cli.Shortcut, list func(time.Time, roles.Config, *telemetry.Telemetry) ([]run.Named, error)) {
+// withSettings makes c run the services that list makes of its settings, until a signal comes or one of them fails. service is
+// what traces and metrics call the process.
+func withSettings(c *cobra.Command, service func() string, flags []cli.Shortcut, list func(time.Time, roles.Config, *telemetry.Telemetry) ([]run.Named, error)) {
 	load := cli.SettingsFlags(c, flags...)
 	show := c.Flags().Bool("print-settings", false, "print every setting and where it comes from, and end")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -84,12 +86,12 @@ func withSettings(c *cobra.Command, flags []cli.Shortcut, list func(time.Time, r
 		if *show {
 			return loaded.Print(c.OutOrStdout())
 		}
-		return serve(c.Context(), begin, config, loaded, list)
+		return serve(c.Context(), service(), begin, config, loaded, list)
 	}
 }
 
-func serve(ctx context.Context, begin time.Time, config roles.Config, loaded *settings.Loaded, list func(time.Time, roles.Config, *telemetry.Telemetry) ([]run.Named, error)) (err error) {
-	t, err := telemetry.New(config.Telemetry, "limen", cli.Version)
+func serve(ctx context.Context, service string, begin time.Time, config roles.Config, loaded *settings.Loaded, list func(time.Time, roles.Config, *telemetry.Telemetry) ([]run.Named, error)) (err error) {
+	t, err := telemetry.New(config.Telemetry, service, cli.Version)
 	if err != nil {
 		return err
 	}
