@@ -261,7 +261,8 @@ func TestEachPartTakenAway(t *testing.T) {
 	if len(failed) > 0 {
 		t.Errorf("%d of %d calls that ask nobody failed: %s …", len(failed), answered, failed[0])
 	}
-	if log := p.edges[0].log.String(); strings.Contains(log, "panic") {
+	// Not "panic" alone: request ids are random text.
+	if log := p.edges[0].log.String(); strings.Contains(log, "panicked") || strings.Contains(log, "panic: ") {
 		t.Error("the edge panicked")
 	}
 	t.Logf("%d calls that ask nobody, none failed", answered)
