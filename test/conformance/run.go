@@ -14,6 +14,8 @@ type run struct {
 	target     *Target
 	key        Key
 	operations map[string]Operation
+	// eventually is how long something may take that nothing announces: a message, a close, an event of a function.
+	eventually time.Duration
 	// ctx bounds what fakes do by themselves.
 	ctx context.Context
 	// revision is the last change that an answer told of; edges may be behind it until settle.
@@ -207,7 +209,7 @@ func (r *run) events(c *EventCheck, all bool, before map[string]int) error {
 		judgeOf = r.allEvents
 	}
 	var err error
-	for deadline := time.Now().Add(eventually); ; time.Sleep(pause) {
+	for deadline := time.Now().Add(r.eventually); ; time.Sleep(pause) {
 		kept := r.bound
 		r.bound = maps.Clone(kept)
 		if err = judgeOf(c, f.since(before[c.Backend])); err == nil || time.Now().After(deadline) {

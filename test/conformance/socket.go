@@ -16,9 +16,6 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// eventually is how long something may take that nothing announces: a message, a close, an event of a function.
-const eventually = 5 * time.Second
-
 // script is a WebSocket under way.
 type script struct {
 	*run
@@ -173,7 +170,7 @@ func (w *script) send(b *Bytes) error {
 // pace lets a message reach its function before the next is sent: messages of one connection are handled at the same time,
 // and a script that looks at their order was recorded over a slower way.
 func (w *script) pace() {
-	for deadline := time.Now().Add(eventually / 10); time.Now().Before(deadline); time.Sleep(pause) {
+	for deadline := time.Now().Add(w.eventually / 10); time.Now().Before(deadline); time.Sleep(pause) {
 		if !maps.Equal(w.mark, w.marks()) {
 			return
 		}
@@ -228,7 +225,7 @@ func (w *script) receive(want *Bytes) error {
 			return fmt.Errorf("closed (%w), want a message", w.ended)
 		}
 		return w.bytes(want, text, false)
-	case <-time.After(eventually):
+	case <-time.After(w.eventually):
 		return errors.New("no message came")
 	}
 }
@@ -249,7 +246,7 @@ func (w *script) silence(d time.Duration) error {
 func (w *script) close(code int) error {
 	w.mark = w.marks()
 	text := websocket.FormatCloseMessage(code, "")
-	if err := w.conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(eventually)); err != nil {
+	if err := w.conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(w.eventually)); err != nil {
 		return err
 	}
 	_, err := w.awaitEnd()
@@ -258,7 +255,7 @@ func (w *script) close(code int) error {
 
 // awaitEnd waits for the end of the connection and returns the code of the close frame, 0 without one.
 func (w *script) awaitEnd() (int, error) {
-	late := time.After(eventually)
+	late := time.After(w.eventually)
 	for {
 		select {
 		case _, ok := <-w.messages:
@@ -297,7 +294,7 @@ func (w *script) manage(ctx context.Context, s *Step) error {
 
 // connection is the id of the connection, as its events tell it.
 func (w *script) connection() (string, error) {
-	for deadline := time.Now().Add(eventually); time.Now().Before(deadline); time.Sleep(pause) {
+	for deadline := time.Now().Add(w.eventually); time.Now().Before(deadline); time.Sleep(pause) {
 		for id, f := range w.scope.backends {
 			for _, e := range f.since(w.opened[id]) {
 				var event struct {

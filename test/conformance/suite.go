@@ -1,12 +1,14 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Verdict is how a case ended.
@@ -37,6 +39,8 @@ type Suite struct {
 	Operations map[string]Operation
 	// Listen is the address of this machine where the gateway reaches the fakes.
 	Listen string
+	// Eventually is how long a case waits for what nothing announces; 5 seconds when it is zero.
+	Eventually time.Duration
 	// Only, when it is not empty, is the part of their names that cases must have.
 	Only string
 
@@ -90,7 +94,7 @@ func (s *Suite) play(ctx context.Context, c *Case) error {
 		return err
 	}
 	r := newRun(s.Target, key, s.Operations)
-	r.ctx = ctx
+	r.ctx, r.eventually = ctx, cmp.Or(s.Eventually, 5*time.Second)
 	defer r.stopBackends()
 	if err := r.startBackends(ctx, c, s.Listen); err != nil {
 		return err
