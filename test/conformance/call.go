@@ -37,7 +37,7 @@ const revision = "X-Limen-Revision"
 // signed is one request to be signed.
 type signed struct {
 	service string
-	host    string // of the Host header; that of the URL when empty
+	host    string // of the execute-api host, which the data plane serves; of the control plane when empty
 	method  string
 	target  string // path and query, as on the wire
 	accept  string
@@ -46,7 +46,11 @@ type signed struct {
 
 // send signs a request and reads the answer.
 func (t *Target) send(ctx context.Context, key Key, s signed) (*answer, error) {
-	req, err := http.NewRequestWithContext(ctx, s.method, t.Control+s.target, strings.NewReader(s.body))
+	base := t.Control
+	if s.host != "" {
+		base = t.Data
+	}
+	req, err := http.NewRequestWithContext(ctx, s.method, base+s.target, strings.NewReader(s.body))
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +284,7 @@ func (t *Target) settle(ctx context.Context, key Key, revision string) error {
 
 // kinds of things that an account holds, in the order in which they can go.
 var kinds = []struct{ list, id string }{
-	{"/restapis", "id"}, {"/v2/apis", "apiId"}, {"/usageplans", "id"}, {"/apikeys", "id"}, {"/vpclinks", "id"},
+	{"/usageplans", "id"}, {"/restapis", "id"}, {"/v2/apis", "apiId"}, {"/apikeys", "id"}, {"/vpclinks", "id"},
 }
 
 // empty takes everything out of an account.
@@ -297,13 +301,36 @@ func (t *Target) empty(ctx context.Context, key Key) error {
 		items, _ := list.([]any)
 		for _, item := range items {
 			id, _ := at(item, k.id, false)
-			gone, err := t.send(ctx, key, signed{service: "apigateway", method: http.MethodDelete, target: k.list + "/" + plain(id), accept: "application/json"})
-			if err == nil {
-				err = succeeded(gone)
-			}
-			if err != nil {
+			if err := t.remove(ctx, key, k.list+"/"+plain(id), item); err != nil {
 				return fmt.Errorf("empty the account: %s: %w", k.list, err)
 			}
+		}
+	}
+	return nil
+}
+
+// remove deletes one thing; a usage plan only goes when it has no stages.
+func (t *Target) remove(ctx context.Context, key Key, path string, item any) error {
+	stages, _ := at(item, "apiStages", false)
+	list, _ := stages.([]any)
+	patches := []any{}
+	for _, s := range list {
+		api, _ := at(s, "apiId", false)
+		stage, _ := at(s, "stage", false)
+		patches = append(patches, map[string]any{"op": "remove", "path": "/apiStages", "value": plain(api) + ":" + plain(stage)})
+	}
+	todo := []signed{{method: http.MethodDelete}}
+	if len(patches) > 0 {
+		todo = append([]signed{{method: http.MethodPatch, body: compact(map[string]any{"patchOperations": patches})}}, todo...)
+	}
+	for _, s := range todo {
+		s.service, s.target, s.accept = "apigateway", path, "application/json"
+		a, err := t.send(ctx, key, s)
+		if err == nil {
+			err = succeeded(a)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

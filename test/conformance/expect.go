@@ -158,6 +158,10 @@ func sortedSets(text string) string {
 func (j *judge) absent(body any, paths []string) error {
 	for _, path := range paths {
 		j.looked++
+		path, err := j.scope.text(path)
+		if err != nil {
+			return err
+		}
 		if v, ok := at(body, path, false); ok && !empty(v) {
 			return fmt.Errorf("%s is there: %s", path, short(v))
 		}
@@ -189,7 +193,11 @@ func (j *judge) checks(list []Check, body any) error {
 }
 
 func (j *judge) check(c *Check, body any) error {
-	got := c.find(body)
+	path, err := j.scope.text(c.Path)
+	if err != nil {
+		return err
+	}
+	got := c.find(body, path)
 	operators := []struct {
 		want  json.RawMessage
 		judge func(want, got any) error
@@ -226,12 +234,12 @@ func (j *judge) check(c *Check, body any) error {
 }
 
 // find is what a check looks at; nil when nothing is there.
-func (c *Check) find(body any) any {
+func (c *Check) find(body any, path string) any {
 	if c.LiteralKey {
 		object, _ := body.(map[string]any)
-		return named(object, c.Path, c.IgnoreKeyCase)
+		return named(object, path, c.IgnoreKeyCase)
 	}
-	v, _ := at(body, c.Path, c.IgnoreKeyCase)
+	v, _ := at(body, path, c.IgnoreKeyCase)
 	return v
 }
 
@@ -258,6 +266,10 @@ func (j *judge) contains(want, got any) error {
 
 func (j *judge) matches(expression string, got any) error {
 	j.looked++
+	expression, err := j.scope.text(expression)
+	if err != nil {
+		return err
+	}
 	pattern, err := regexp.Compile(expression)
 	if err != nil {
 		return err

@@ -273,7 +273,11 @@ func (r *run) allEvents(c *EventCheck, events [][]byte) error {
 			return err
 		}
 		if c.Collect != nil {
-			v, _ := at(event, *c.Collect, false)
+			path, err := r.scope.text(*c.Collect)
+			if err != nil {
+				return err
+			}
+			v, _ := at(event, path, false)
 			collected = append(collected, v)
 		}
 	}

@@ -218,7 +218,7 @@ func (p *Report) Finish(whole bool) bool {
 func (p *Report) line(name string, c *counts) {
 	known := ""
 	if c.known > 0 {
-		known = fmt.Sprintf(" (%d failures are known gaps)", c.known)
+		known = fmt.Sprintf(" (%d known gaps)", c.known)
 	}
 	p.printf("%s: %d passed, %d failed, %d skipped%s\n", name, c.passed, c.failed, c.skipped, known)
 	for _, reason := range slices.Sorted(maps.Keys(c.reasons)) {
