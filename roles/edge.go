@@ -42,13 +42,16 @@ type EdgeConfig struct {
 	MeteringTimeout time.Duration `yaml:"metering_timeout" default:"1s" help:"how long a request waits for metering before this edge decides alone"`
 	AccountRate     float64       `yaml:"account_rate" help:"requests per second of each account, of all its APIs; AWS's number is 10000; 0 sets no limit"`
 	AccountBurst    int64         `yaml:"account_burst" default:"5000" help:"requests of an account at once, with account_rate"`
-	AccessLog       bool          `yaml:"access_log" default:"true" help:"write one line for each request"`
+	AccessLog       string        `yaml:"access_log" default:"on" help:"on or off: one line for each request"`
 }
 
 // Check tells which setting breaks which rule.
 func (c *EdgeConfig) Check() error {
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return settings.Refuse("cert_file", "must be given together with key_file")
+	}
+	if c.AccessLog != "" && c.AccessLog != "on" && c.AccessLog != "off" {
+		return settings.Refuse("access_log", "must be on or off, not %q", c.AccessLog)
 	}
 	if c.QuotaFallback != "" && c.QuotaFallback != "allow" && c.QuotaFallback != "deny" {
 		return settings.Refuse("quota_fallback", "must be allow or deny, not %q", c.QuotaFallback)

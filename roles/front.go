@@ -63,7 +63,7 @@ func (f *front) Run(ctx context.Context) error {
 
 // accessLog is where an edge writes one line for each request, among the other logs; nil when it writes none.
 func accessLog(h *house) *linewriter.Writer {
-	if !h.config.Edge.AccessLog || !h.telemetry.Log.Enabled(context.Background(), slog.LevelInfo) {
+	if h.config.Edge.AccessLog == "off" || !h.telemetry.Log.Enabled(context.Background(), slog.LevelInfo) {
 		return nil
 	}
 	return linewriter.New(os.Stderr, func(lines int) {

@@ -40,7 +40,7 @@ func TestAcknowledgedWritesSurviveKills(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	l := harness.Start(t, harness.Options{Args: []string{"--set", "edge.access_log=false"}})
+	l := harness.Start(t, harness.Options{Args: []string{"--set", "edge.access_log=off"}})
 	b := newBench(t, l)
 	before, err := b.lists(t.Context())
 	if err != nil {

@@ -5,7 +5,7 @@
 //
 //	yaml:"data_dir"      the name; nested structs make dotted names (etcd.data_dir)
 //	help:"…"             one sentence for --help and the reference page
-//	default:"10s"        what the zero value means; Defaults writes it in
+//	default:"10s"        what the zero value means; Defaults writes it in. A bool has none: false could not be set
 //	env:"LIMEN_X"        the environment variable, where it is not LIMEN_ETCD_DATA_DIR
 //	secret:"true"        Print masks the value
 //
@@ -111,6 +111,9 @@ func Defaults(config any) {
 func fillDefaults(fields []field) error {
 	for _, f := range fields {
 		text, ok := f.tag.Lookup("default")
+		if ok && f.value.Kind() == reflect.Bool {
+			return fmt.Errorf("settings: %s is a bool and has a default: it could not be set to false", f.name)
+		}
 		if !ok || !f.value.IsZero() {
 			continue
 		}

@@ -234,3 +234,13 @@ func TestInlinedSettings(t *testing.T) {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
+
+// A bool with a default could not be set to false: the source is at fault, and says so at once.
+func TestBoolHasNoDefault(t *testing.T) {
+	var config struct {
+		On bool `yaml:"on" default:"true"`
+	}
+	if _, err := Load(&config, Sources{}); err == nil || err.Error() != "settings: on is a bool and has a default: it could not be set to false" {
+		t.Error(err)
+	}
+}

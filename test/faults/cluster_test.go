@@ -183,7 +183,7 @@ func newCluster(t *testing.T, edges int) *cluster {
 	c.control.start()
 	for i := range edges {
 		e := server(t, keys, filepath.Join(dir, fmt.Sprintf("edge%d", i)), "edge",
-			"edge.listen="+address[3+i], "admin_address="+address[1], "edge.functions_url=http://"+address[2], "edge.access_log=false")
+			"edge.listen="+address[3+i], "admin_address="+address[1], "edge.functions_url=http://"+address[2], "edge.access_log=off")
 		c.edges, c.urls = append(c.edges, e), append(c.urls, "http://"+address[3+i])
 		e.start()
 	}

@@ -64,7 +64,7 @@ func newProtected(t *testing.T, edges int, quota int32, metering ...string) *pro
 	part("cache", "cache.grpc_listen="+at[6]).start()
 	for i := range edges {
 		e := server(t, keys, filepath.Join(dir, fmt.Sprintf("edge%d", i)), "edge", "edge.listen="+at[7+i], "admin_address="+at[1],
-			"edge.authz_address="+at[5], "edge.cache_address="+at[6], "metering_address="+at[4], "edge.quota_fallback=deny", "edge.access_log=false")
+			"edge.authz_address="+at[5], "edge.cache_address="+at[6], "metering_address="+at[4], "edge.quota_fallback=deny", "edge.access_log=off")
 		c.edges, c.urls = append(c.edges, e), append(c.urls, "http://"+at[7+i])
 		e.start()
 	}
