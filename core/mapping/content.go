@@ -20,6 +20,9 @@ func (m MediaTypes) Match(value string) bool {
 		if t == "*/*" {
 			return true
 		}
+		if strings.HasPrefix(t, "*/") { // no wildcard, and no type that anything has
+			continue
+		}
 		if strings.EqualFold(t, media) {
 			return media != ""
 		}

@@ -111,6 +111,8 @@ func TestMediaTypes_Match(t *testing.T) {
 		{MediaTypes{"image/*"}, "image/gif,text/html", true},
 		{MediaTypes{"image/*"}, "text/html,image/gif", false},
 		{MediaTypes{"*/*"}, "", true},
+		{MediaTypes{"*/test"}, "*/test", false},
+		{MediaTypes{"*/test"}, "image/test", false},
 		{MediaTypes{"image/png"}, "", false},
 		{MediaTypes{""}, "", false},
 	}

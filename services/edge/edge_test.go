@@ -603,6 +603,7 @@ func TestLambdaProxy(t *testing.T) {
 		"good":      {Status: 200, Payload: []byte(`{"statusCode":201,"headers":{"X-A":"1","Date":"d"},"multiValueHeaders":{"Set-Cookie":["a","b"]},"body":"made"}`)},
 		"bare":      {Status: 200, Payload: []byte(`{}`)},
 		"binary":    {Status: 200, Payload: []byte(`{"statusCode":200,"headers":{"Content-Type":"image/png"},"isBase64Encoded":true,"body":"/wA="}`)},
+		"notbase64": {Status: 200, Payload: []byte(`{"statusCode":200,"isBase64Encoded":true,"body":"é+à)("}`)},
 		"malformed": {Status: 200, Payload: []byte(`{"statusCode":200,"body":{}}`)},
 		"failing":   {Status: 200, FunctionError: "Unhandled", Payload: []byte(`{"errorMessage":"boom","errorType":"Error"}`)},
 	}
@@ -627,7 +628,7 @@ func TestLambdaProxy(t *testing.T) {
 		return results[name], nil
 	})})
 	var methods []method
-	for _, name := range []string{"good", "bare", "binary", "malformed", "failing", "missing", "busy", "denied", "away", "blocked"} {
+	for _, name := range []string{"good", "bare", "binary", "notbase64", "malformed", "failing", "missing", "busy", "denied", "away", "blocked"} {
 		in := lambda(name)
 		if name == "blocked" {
 			in.TimeoutInMillis = proto.Int32(50)
@@ -667,6 +668,8 @@ func TestLambdaProxy(t *testing.T) {
 		{"bare/x", "", 200, "", "Answered 200: function .*:bare answered after \\d+ µs with status 200\\."},
 		{"binary/x", "image/png", 200, "\xff\x00", "Answered 200: .*"},
 		{"binary/x", "text/html,image/png", 200, "/wA=", "Answered 200: .*"},
+		{"notbase64/x", "image/png", 500, internal, "The body could not be decoded from base64 in the response\\..*"},
+		{"notbase64/x", "text/html", 200, "é+à)(", "Answered 200: .*"},
 		{"malformed/x", "", 502, internal, "Malformed function result: .*:malformed returned .*"},
 		{"failing/x", "", 502, internal, "The function .*:failing failed: Error: boom\\."},
 		{"missing/x", "", 500, internal, "Function missing: .*:missing is not a function this gateway can reach: Function not found\\."},

@@ -148,8 +148,9 @@ func functionResponse(x *exchange.Exchange, name string, payload []byte) error {
 	}
 	x.Response.Body = answer.Body
 	if answer.IsBase64Encoded && x.Scope.BinaryMediaTypes.Match(x.HeaderFold("accept")) {
-		if x.Response.Body, err = answer.Decoded(); err != nil {
-			return malformed(x, name, err)
+		if x.Response.Body, err = answer.Decoded(); err != nil { // no malformed result: spec/rest.md 5.2
+			x.Record.Add(executionlog.PhaseIntegration, executionlog.NotBase64, "response")
+			return gatewayresponse.New(gatewayresponse.APIConfigurationError, err)
 		}
 	}
 	typed := false
