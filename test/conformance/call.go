@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -229,10 +230,15 @@ func renamed(service string, v any, rename func(string) string) any {
 	return v
 }
 
+// renamedValues keeps the keys of a map; its values may be structures again.
 func renamedValues(service string, object map[string]any, rename func(string) string) map[string]any {
 	out := map[string]any{}
 	for k, each := range object {
-		out[k] = renamed(service, each, rename)
+		if _, err := strconv.Atoi(k); err == nil { // a status, whose mappings have the user's keys too
+			out[k] = each
+		} else {
+			out[k] = renamed(service, each, rename)
+		}
 	}
 	return out
 }
