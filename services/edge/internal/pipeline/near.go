@@ -23,6 +23,7 @@ const (
 // exact all the same: it makes a new scope, whose entries have other keys.
 type near struct {
 	entries *otter.Cache[flightKey, nearEntry]
+	bytes   int
 }
 
 // nearEntry is an entry with its end. The entry is immutable.
@@ -34,16 +35,16 @@ type nearEntry struct {
 func newNear(bytes int64) (near, error) {
 	entries, err := otter.New(&otter.Options[flightKey, nearEntry]{
 		MaximumWeight: uint64(bytes),
-		Weigher:       func(_ flightKey, n nearEntry) uint32 { return uint32(sizeOf(n.entry) + nearOverhead) },
+		Weigher:       func(_ flightKey, n nearEntry) uint32 { return uint32(weightOf(n.entry)) },
 	})
 	if err != nil {
 		return near{}, fmt.Errorf("near cache: %w", err)
 	}
-	return near{entries}, nil
+	return near{entries, int(bytes)}, nil
 }
 
-func sizeOf(e *cachev1.Entry) int {
-	size := len(e.Body)
+func weightOf(e *cachev1.Entry) int {
+	size := nearOverhead + len(e.Body)
 	for _, h := range e.Headers {
 		size += len(h.Name) + len(h.Value)
 	}
@@ -58,9 +59,10 @@ func (n *near) get(k flightKey) *cachev1.Entry {
 	return nil
 }
 
-// put keeps an entry of which the cache says that so much of its time is left.
+// put keeps an entry of which the cache says that so much of its time is left. One that has no room at all is not kept: who
+// evicts does so a moment later.
 func (n *near) put(k flightKey, e *cachev1.Entry, left time.Duration) {
-	if left = min(left, nearTime); left > 0 {
+	if left = min(left, nearTime); left > 0 && weightOf(e) <= n.bytes {
 		n.entries.Set(k, nearEntry{e, time.Now().Add(left)})
 	}
 }
