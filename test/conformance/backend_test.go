@@ -216,6 +216,24 @@ func TestStandIns(t *testing.T) {
 	if text := json10("m", "StartSyncExecution", `{"stateMachineArn":"`+of["m"].arn+`","input":"{}"}`); !strings.Contains(text, "SUCCEEDED") {
 		t.Errorf("StartSyncExecution: %s", text)
 	}
+	front, err := ServeAWS("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer front.Close()
+	front.of(of)
+	scope := func(service string) string {
+		return "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/" + service + "/aws4_request, SignedHeaders=host, Signature=0"
+	}
+	if _, text := ask(t, "POST", front.URL, `{}`, "X-Amz-Target", "DynamoDB_20120810.Scan", "Authorization", scope("dynamodb")); !strings.Contains(text, `"Count":1`) {
+		t.Errorf("Scan at the one address: %s", text)
+	}
+	if res, text := ask(t, "GET", front.URL+"/b/key", "", "Authorization", scope("s3")); text != "\x00\xff" {
+		t.Errorf("GetObject at the one address: %d %q", res.StatusCode, text)
+	}
+	if res, _ := ask(t, "GET", front.URL+"/", "", "Authorization", scope("sns")); res.StatusCode != 404 {
+		t.Errorf("a service that the case has not: %d", res.StatusCode)
+	}
 	for operation, want := range map[string]string{
 		`s3.GetObject {"Bucket":"b","Key":"key"}`:                 `"ContentLength":2`,
 		`sqs.ReceiveMessage {}`:                                   `"Body":"two"`,

@@ -39,6 +39,8 @@ type Suite struct {
 	Operations map[string]Operation
 	// Listen is the address of this machine where the gateway reaches the fakes.
 	Listen string
+	// AWS, when it is not nil, serves the stand-ins of each case at one address too.
+	AWS *AWS
 	// Eventually is how long a case waits for what nothing announces; 5 seconds when it is zero.
 	Eventually time.Duration
 	// Only, when it is not empty, is the part of their names that cases must have.
@@ -98,6 +100,10 @@ func (s *Suite) play(ctx context.Context, c *Case) error {
 	defer r.stopBackends()
 	if err := r.startBackends(ctx, c, s.Listen); err != nil {
 		return err
+	}
+	if s.AWS != nil {
+		s.AWS.of(r.scope.backends)
+		defer s.AWS.of(nil)
 	}
 	return r.steps(ctx, c)
 }

@@ -50,7 +50,7 @@ func main() {
 	flag.StringVar(&o.region, "region", "us-east-1", "with -endpoint: the region")
 	flag.StringVar(&o.listen, "listen", "127.0.0.1", "address of this machine where the gateway reaches the fake backends")
 	flag.StringVar(&o.log, "log", "", "write limen's log to this file")
-	flag.Var(&o.settings, "set", "a setting for the limen that is started; may come more than once")
+	flag.Var(&o.settings, "set", "a setting for the limen that is started, in which {aws} is the address of the stand-ins of AWS's services; may come more than once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -82,13 +82,21 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 			return false, err
 		}
 	}
+	stand, err := conformance.ServeAWS(o.listen)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, stand.Close()) }()
+	for i := range o.settings {
+		o.settings[i] = strings.ReplaceAll(o.settings[i], "{aws}", stand.URL)
+	}
 	target, stop, err := reach(ctx, o, areas)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	report := conformance.NewReport(os.Stdout, gaps)
-	s := &conformance.Suite{Target: target, Operations: operations, Listen: o.listen, Only: o.only}
+	s := &conformance.Suite{Target: target, Operations: operations, Listen: o.listen, Only: o.only, AWS: stand}
 	s.Run(ctx, areas, report.Add)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
