@@ -73,12 +73,17 @@ SEED ?= 1
 differential: ## COUNT generated templates and paths, from SEED, on our engines and on the reference engines; fails without those
 	LIMEN_DIFFERENTIAL=$(COUNT) LIMEN_DIFFERENTIAL_SEED=$(SEED) go test -count=1 -timeout 60m -v -run '^(TestDifferential|TestOracle|TestOraclePrints)$$' ./core/vtl ./core/jsonpath
 
+# Cases recorded from AWS and its reference engines; what is not built yet is listed for this folder alone.
+CASES := ../shared/conformance
+DIR ?= $(CASES)
 .PHONY: conformance
-conformance: ## the cases of the folder DIR against the engines and the control plane, counted per area
-	@test -d "$(DIR)" || { echo "name a folder of cases: make conformance DIR=..."; exit 1; }
+conformance: build ## the cases of DIR, of one AREA or all, against the engines and a limen of its own or the one at ENDPOINT with KEYS
+	@test -d "$(DIR)" || { echo "there is no folder of cases at $(DIR): make conformance DIR=..."; exit 1; }
 	@out=$$(LIMEN_CONFORMANCE="$(abspath $(DIR))" go test -count=1 -v -run 'TestConformance|TestVectors|TestCases|TestValidation' \
-		./core/vtl ./core/mapping ./core/jsonpath ./core/schema ./core/policy ./core/sigv4 ./services/admin 2>&1) && \
-		grep -E '_test.go:[0-9]+: [a-z0-9-]+: ' <<<"$$out" || { echo "$$out"; exit 1; }
+		./core/vtl ./core/mapping ./core/jsonpath ./core/schema ./core/policy ./core/sigv4 2>&1) && \
+		grep -oE '[a-z0-9-]+: .*[0-9]+ (of|cases|renders|refused).*' <<<"$$out" || { echo "$$out"; exit 1; }
+	cd test && LIMEN_BINARY="$(CURDIR)/bin/limen" go run ./conformance/cmd -dir "$(abspath $(DIR))" $(AREA:%=-area %) \
+		$(ENDPOINT:%=-endpoint %) $(KEYS:%=-keys %) $(if $(filter $(CASES),$(DIR)),-gaps conformance/gaps.tsv)
 
 .PHONY: rows
 rows: ## the ledger of the spec's rows: what the project's own cases show, what is left out and why
@@ -92,7 +97,7 @@ check: ## generate and compare, format, vet, lint, layout and rows; changes noth
 
 .PHONY: ci
 ci: ## what CI runs, each step with its seconds
-	@for step in demo test check; do \
+	@for step in demo test check $(if $(wildcard $(CASES)),conformance); do \
 		start=$$SECONDS; $(MAKE) --no-print-directory $$step; echo "ci: $$step took $$((SECONDS - start)) s"; done
 
 .PHONY: gen
