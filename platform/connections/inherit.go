@@ -95,7 +95,10 @@ func (n *Node) inheritOne(ctx context.Context, own *identity, instance string, a
 	if err != nil || sequence == 0 || newest.GetFinished() {
 		return err == nil, err
 	}
-	p.seen = sequence
+	p.seen, p.lastSequence, p.lastEntries = sequence, newest.GetLastSequence(), newest.GetLastEntries()
+	if newest.GetWriter() == instance {
+		p.lastSequence, p.lastEntries = sequence, uint32(len(newest.GetEntries()))
+	}
 	switch writer := newest.GetWriter(); {
 	case writer == own.instance:
 	case writer != instance && alive[writer]:

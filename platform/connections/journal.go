@@ -83,11 +83,12 @@ func (j *journal) done(batch []*wsconnv1.JournalEntry) (lost int) {
 	return lost
 }
 
-// renounce forgets what another node has read in this journal. It returns the connections whose opening was not written
-// yet: nobody else knows of them.
-func (j *journal) renounce() map[string]bool {
+// renounce forgets what another node has read in this journal, and of what waits the first entries, which it has heard. It
+// returns the connections whose opening was not written yet: nobody else knows of them.
+func (j *journal) renounce(heard int) map[string]bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.waiting = j.waiting[min(heard, len(j.waiting)):]
 	out := map[string]bool{}
 	for _, e := range j.waiting {
 		if h := e.GetOpened(); h != nil {

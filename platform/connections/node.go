@@ -243,7 +243,7 @@ func (n *Node) lose(own *identity) {
 	n.number.Store(-1)
 	n.mu.Unlock()
 	n.c.Log.Error("the node was taken for dead during an outage; its connections are closed", "instance", own.instance)
-	unwritten := n.journal.renounce()
+	unwritten := n.journal.renounce(own.pen.heard())
 	n.takenOver(func(id string) bool { return !unwritten[id] })
 }
 

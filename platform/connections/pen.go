@@ -135,8 +135,13 @@ type pen struct {
 	subject string
 	writer  string
 
-	mu   sync.Mutex // guards seen
-	seen uint64     // sequence of the newest message that is known; 0 is none
+	// What the dead node wrote last, for the pen of an heir.
+	lastSequence uint64
+	lastEntries  uint32
+
+	mu      sync.Mutex // guards what follows
+	seen    uint64     // sequence of the newest message that is known; 0 is none
+	arrived int        // how many entries an heir has read of which this node does not know that they were written
 }
 
 // append adds a message. errTaken is final; after any other error the same may be tried again, and entries that arrive
@@ -149,7 +154,7 @@ func (p *pen) append(ctx context.Context, j *wsconnv1.Journal) error {
 	if _, err := p.store.stream(ctx); err != nil {
 		return err
 	}
-	j.Writer = p.writer
+	j.Writer, j.LastSequence, j.LastEntries = p.writer, p.lastSequence, p.lastEntries
 	data, err := proto.Marshal(j)
 	if err != nil {
 		return err
@@ -173,10 +178,20 @@ func (p *pen) look(ctx context.Context) error {
 		return err
 	}
 	if sequence > 0 && newest.GetWriter() != p.writer {
+		if newest.GetLastSequence() > p.seen {
+			p.arrived = int(newest.GetLastEntries())
+		}
 		return errTaken
 	}
 	p.seen = sequence
 	return errAgain
+}
+
+// heard is how many of the entries that wait an heir has read all the same.
+func (p *pen) heard() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.arrived
 }
 
 func (p *pen) written() bool {

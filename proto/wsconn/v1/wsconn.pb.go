@@ -627,7 +627,11 @@ type Journal struct {
 	// The instance that appended it. From the first message of another one than the subject names, the journal is that one's.
 	Writer string `protobuf:"bytes,2,opt,name=writer,proto3" json:"writer,omitempty"`
 	// Nothing is left to do for anybody.
-	Finished      bool `protobuf:"varint,3,opt,name=finished,proto3" json:"finished,omitempty"`
+	Finished bool `protobuf:"varint,3,opt,name=finished,proto3" json:"finished,omitempty"`
+	// Once another one writes here: the sequence of the last message of the node that the subject names, and how many entries
+	// that has. By them the node learns whether a message arrived whose acknowledgement did not.
+	LastSequence  uint64 `protobuf:"varint,4,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
+	LastEntries   uint32 `protobuf:"varint,5,opt,name=last_entries,json=lastEntries,proto3" json:"last_entries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -681,6 +685,20 @@ func (x *Journal) GetFinished() bool {
 		return x.Finished
 	}
 	return false
+}
+
+func (x *Journal) GetLastSequence() uint64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
+}
+
+func (x *Journal) GetLastEntries() uint32 {
+	if x != nil {
+		return x.LastEntries
+	}
+	return 0
 }
 
 type JournalEntry struct {
@@ -813,11 +831,13 @@ const file_wsconn_v1_wsconn_proto_rawDesc = "" +
 	"\x19last_active_at_unix_milli\x18\x03 \x01(\x03R\x15lastActiveAtUnixMilli\x12\x1b\n" +
 	"\tsource_ip\x18\x04 \x01(\tR\bsourceIp\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\x05 \x01(\tR\tuserAgent\"v\n" +
+	"user_agent\x18\x05 \x01(\tR\tuserAgent\"\xbe\x01\n" +
 	"\aJournal\x127\n" +
 	"\aentries\x18\x01 \x03(\v2\x1d.limen.wsconn.v1.JournalEntryR\aentries\x12\x16\n" +
 	"\x06writer\x18\x02 \x01(\tR\x06writer\x12\x1a\n" +
-	"\bfinished\x18\x03 \x01(\bR\bfinished\"d\n" +
+	"\bfinished\x18\x03 \x01(\bR\bfinished\x12#\n" +
+	"\rlast_sequence\x18\x04 \x01(\x04R\flastSequence\x12!\n" +
+	"\flast_entries\x18\x05 \x01(\rR\vlastEntries\"d\n" +
 	"\fJournalEntry\x122\n" +
 	"\x06opened\x18\x01 \x01(\v2\x18.limen.wsconn.v1.HandoffH\x00R\x06opened\x12\x18\n" +
 	"\x06closed\x18\x02 \x01(\tH\x00R\x06closedB\x06\n" +
