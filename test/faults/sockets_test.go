@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -208,7 +207,7 @@ func (h *hook) once(t *testing.T) {
 	}
 }
 
-// fields are the length-delimited fields of a protobuf message.
+// fields are the length-delimited fields of a protobuf message; of a number only that it is there.
 func fields(b []byte) map[uint64][][]byte {
 	out := map[uint64][][]byte{}
 	for len(b) > 0 {
@@ -222,6 +221,8 @@ func fields(b []byte) map[uint64][][]byte {
 		if tag&7 == 2 && value <= uint64(len(b)) {
 			out[tag>>3] = append(out[tag>>3], b[:value])
 			b = b[value:]
+		} else if tag&7 == 0 {
+			out[tag>>3] = append(out[tag>>3], nil)
 		}
 	}
 	return out
@@ -246,7 +247,7 @@ func journal(ctx context.Context, t *testing.T, nc *nats.Conn) (opened map[strin
 		if err != nil {
 			continue // it was taken away meanwhile
 		}
-		if bytes.HasSuffix(m.Data, []byte{3 << 3, 1}) {
+		if len(fields(m.Data)[3]) > 0 {
 			finished++
 		}
 		for _, entry := range fields(m.Data)[1] {
