@@ -58,6 +58,21 @@ func TestKeyJoinsOnePlanOfAStage(t *testing.T) {
 	}
 }
 
+func TestStageIsGivenToOnePlanOfAKey(t *testing.T) {
+	p := newPlane(t)
+	dev := p.staged("dev")
+	key := p.must(alice, "POST", "/apikeys", `{}`)["id"].(string)
+	plans := make([]string, 6)
+	for i := range plans {
+		plans[i] = "/usageplans/" + p.must(alice, "POST", "/usageplans", `{"name":"p"}`)["id"].(string)
+		p.must(alice, "POST", plans[i]+"/keys", `{"keyId":"`+key+`","keyType":"API_KEY"}`)
+	}
+	got := p.atOnce(len(plans), func(i int) reply { return p.patch(plans[i], "add", "/apiStages", dev) })
+	if got[200] != 1 || got[409] != 5 {
+		t.Errorf("statuses %v", got)
+	}
+}
+
 func TestDeletingALargeSubtree(t *testing.T) {
 	p := newPlane(t)
 	path := p.method(alice)

@@ -142,8 +142,14 @@ func checkPlanStages(tx *draft.Tx, p, before *apigatewayv1.UsagePlan) error {
 }
 
 // checkSharedKeys looks for keys of a plan in other plans that have one of the stages. Adding a key writes its plan, so
-// reading the plans guards their keys.
+// reading the plans guards their keys. Plans get their stages one after the other: two that got the same one at once would
+// not see each other.
 func checkSharedKeys(tx *draft.Tx, p *apigatewayv1.UsagePlan, stages []*apigatewayv1.ApiStage) error {
+	turn := tx.Scope.Key(draft.PlanStages, "turn")
+	if _, err := tx.Bytes(turn); err != nil {
+		return err
+	}
+	tx.PutBytes(turn, nil)
 	entries, err := tx.Range(tx.Scope.Prefix(draft.UsagePlans))
 	if err != nil {
 		return err

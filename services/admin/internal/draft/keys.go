@@ -39,6 +39,7 @@ const (
 	UsagePlans  = "usageplans"  // usageplans/{id}
 	PlanKeys    = "plankeys"    // plankeys/{plan}/{key}
 	KeyPlans    = "keyplans"    // keyplans/{key}/{plan}: finds the plans of a key
+	PlanStages  = "planstages"  // planstages/turn: written by whoever gives a plan a stage
 	Account     = "account"     // account/settings
 	Functions   = "functions"   // functions/{name}
 )
