@@ -128,10 +128,13 @@ func (a *Authorizers) result(ctx context.Context, d *apigatewayv1.Authorizer, re
 		return r, false, err
 	}
 	key := keyOf(req)
-	if r, ok := a.results.GetIfPresent(key); ok && a.config.Now().Before(r.expires) {
+	if r := a.kept(key); r != nil {
 		return r, true, nil
 	}
 	v, err, _ := a.flights.Do(string(key[:]), func() (any, error) {
+		if r := a.kept(key); r != nil {
+			return r, nil // another flight has ended since the look above
+		}
 		// The first caller may go away; the others still want the answer.
 		r, err := a.invoke(context.WithoutCancel(ctx), req)
 		if err != nil {
@@ -145,6 +148,14 @@ func (a *Authorizers) result(ctx context.Context, d *apigatewayv1.Authorizer, re
 		return nil, false, err
 	}
 	return v.(*result), false, nil
+}
+
+// kept is a result whose time has not run out; nil when there is none.
+func (a *Authorizers) kept(key hash) *result {
+	if r, ok := a.results.GetIfPresent(key); ok && a.config.Now().Before(r.expires) {
+		return r
+	}
+	return nil
 }
 
 // keyOf is AWS's cache key (spec/rest.md 3.2, 3.3): authorizer, API, stage and identity values; and the stage's flushes.
