@@ -91,6 +91,10 @@ func (e *etcdServer) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	first := firstStart{c.Dir, c.Dir + ".first"}
+	if err := first.begin(); err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
 	server, err := embed.StartEtcd(c)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
@@ -102,6 +106,9 @@ func (e *etcdServer) Run(ctx context.Context) error {
 		return fmt.Errorf("etcd: %w", err)
 	case <-ctx.Done():
 		return nil
+	}
+	if err := first.end(); err != nil {
+		return fmt.Errorf("etcd: %w", err)
 	}
 	client := v3client.New(server.Server)
 	defer client.Close()
