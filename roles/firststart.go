@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/limen-gateway/limen/platform/durable"
 )
@@ -19,6 +20,9 @@ func (f firstStart) begin() error {
 		return os.RemoveAll(f.dir)
 	}
 	if _, err := os.Stat(f.dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(f.mark), 0o700); err != nil {
 		return err
 	}
 	return durable.WriteFile(f.mark, nil, 0o600)
