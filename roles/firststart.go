@@ -6,18 +6,27 @@ import (
 	"os"
 	"path/filepath"
 
+	"go.etcd.io/etcd/server/v3/storage/datadir"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"go.uber.org/zap"
+
 	"github.com/limen-gateway/limen/platform/durable"
 )
 
-// firstStart is the mark of a folder whose first start has not come to its end. A member of etcd that is killed before it
-// has written who its members are never elects a leader; nothing was acknowledged until then, so it may begin anew.
+// firstStart is the mark of a folder of etcd whose first start has not come to its end. A member that is killed before its
+// log names the members never elects a leader; it holds nothing, so it may begin anew. The mark alone decides nothing: a
+// crash of the machine may bring it back.
 type firstStart struct{ dir, mark string }
 
-// begin empties the folder when an earlier first start was cut short, and marks one that is not there yet. A folder without
-// the mark is left alone.
+// begin empties the folder when an earlier first start was cut short before its log had an entry, and marks a folder that
+// is not there yet. One without the mark is left alone.
 func (f firstStart) begin() error {
 	if _, err := os.Stat(f.mark); err == nil {
-		return os.RemoveAll(f.dir)
+		if f.isEmpty() {
+			return os.RemoveAll(f.dir)
+		}
+		return nil
 	}
 	if _, err := os.Stat(f.dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -26,6 +35,21 @@ func (f firstStart) begin() error {
 		return err
 	}
 	return durable.WriteFile(f.mark, nil, 0o600)
+}
+
+// isEmpty reports whether the log has no entry. Without a log there is nothing to lose either; one that cannot be read is
+// etcd's to repair.
+func (f firstStart) isEmpty() bool {
+	dir := datadir.ToWALDir(f.dir)
+	if !wal.Exist(dir) {
+		return true
+	}
+	w, err := wal.OpenForRead(zap.NewNop(), dir, &walpb.Snapshot{})
+	if err != nil {
+		return false
+	}
+	_, _, entries, err := w.ReadAll() // opened for reading, it closes its files itself
+	return err == nil && len(entries) == 0
 }
 
 // end takes the mark away.
