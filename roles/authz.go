@@ -2,11 +2,6 @@ package roles
 
 import (
 	"context"
-	"fmt"
-	"net"
-
-	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/rootkeys"
@@ -22,11 +17,9 @@ type AuthzConfig struct {
 	CacheBytes int64  `yaml:"cache_bytes" default:"67108864" help:"how much memory the kept results of authorizers may take"`
 }
 
-// authzNode is the role authz: the service and the gRPC server that answers for it.
+// authzNode is the role authz, with the connections to functions that it opens.
 type authzNode struct {
-	house   *house
-	service *authz.Service
-	server  *rpc.Server
+	*grpcNode
 	invoker *functions.Invoker
 }
 
@@ -45,53 +38,22 @@ func newAuthz(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &authzNode{house: h, service: service, invoker: invoker,
-		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: true})}
-	service.Register(n.server)
-	h.authz = n
-	return n, nil
+	h.authz = h.grpcNode(service, "authz.grpc_listen", h.config.Authz.GRPCListen)
+	return &authzNode{h.authz, invoker}, nil
 }
 
 // Run answers until ctx ends.
 func (n *authzNode) Run(ctx context.Context) error {
 	defer n.invoker.Close()
-	listeners, err := listenGRPC("authz.grpc_listen", n.house.config.Authz.GRPCListen)
-	if err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return n.server.Serve(ctx, listeners...) })
-	g.Go(func() error { return n.service.Run(ctx) })
-	return g.Wait()
-}
-
-// listenGRPC opens the address of a setting; none when it is empty.
-func listenGRPC(setting, address string) ([]net.Listener, error) {
-	if address == "" {
-		return nil, nil
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
-	}
-	return []net.Listener{l}, nil
+	return n.grpcNode.Run(ctx)
 }
 
 // authzClient asks the authz of this process, or one elsewhere; nil when there is none, and methods with an authorizer are
 // refused then.
 func (h *house) authzClient() (authzv1.AuthzClient, error) {
-	var conn grpc.ClientConnInterface
-	switch address := h.config.Edge.Authz; {
-	case h.authz != nil:
-		conn = h.authz.server.Local(rpc.Edge)
-	case address != "":
-		dialed, err := h.peers.dial(address, rpc.Edge)
-		if err != nil {
-			return nil, fmt.Errorf("edge.authz_address: %w", err)
-		}
-		conn = dialed
-	default:
-		return nil, nil
+	conn, err := h.reach(h.authz, "edge.authz_address", h.config.Edge.Authz, rpc.Edge)
+	if conn == nil {
+		return nil, err
 	}
 	return authzv1.NewAuthzClient(conn), nil
 }

@@ -130,7 +130,7 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 		return nil, err
 	}
 	n := &edgeNode{house: h, service: service, invoker: invoker, access: access, asker: asker,
-		server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: true})}
+		server: h.newServer()}
 	service.Register(n.server)
 	h.edge.Store(n)
 	return n, nil

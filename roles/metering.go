@@ -1,12 +1,8 @@
 package roles
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
@@ -42,11 +38,11 @@ func (c *MeteringConfig) Check() error {
 	return errors.Join(problems...)
 }
 
-// meteringNode is the role metering: the service and the gRPC server that answers for it.
+// meteringNode is the role metering, which is ready when its counters are. The service outlives the server, so that the last
+// settlements find it.
 type meteringNode struct {
-	house   *house
+	*grpcNode
 	service *metering.Service
-	server  *rpc.Server
 }
 
 func newMetering(h *house) (run.Service, error) {
@@ -57,38 +53,18 @@ func newMetering(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &meteringNode{house: h, service: service, server: rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: true})}
-	service.Register(n.server)
-	h.metering = n
-	return n, nil
+	h.metering = h.grpcNode(service, "metering.grpc_listen", c.GRPCListen)
+	return &meteringNode{h.metering, service}, nil
 }
 
 func (n *meteringNode) Ready() <-chan struct{} { return n.service.Ready() }
 
-// Run answers until ctx ends. The service outlives the server, so that the last settlements find it.
-func (n *meteringNode) Run(ctx context.Context) error {
-	listeners, err := listenGRPC("metering.grpc_listen", n.house.config.Metering.GRPCListen)
-	if err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return n.server.Serve(ctx, listeners...) })
-	g.Go(func() error { return n.service.Run(ctx) })
-	return g.Wait()
-}
-
 // meteringClient asks the metering of this process, or one elsewhere; nil when there is none: edges then enforce throttles
 // alone, and usage is not counted.
 func (h *house) meteringClient(role rpc.Role) (meteringv1.MeteringClient, error) {
-	if h.metering != nil {
-		return meteringv1.NewMeteringClient(h.metering.server.Local(role)), nil
-	}
-	if h.config.MeteringAddress == "" {
-		return nil, nil
-	}
-	conn, err := rpc.Dial(h.config.MeteringAddress, rpc.ClientConfig{Tables: rpc.House(), Claim: role})
-	if err != nil {
-		return nil, fmt.Errorf("metering_address: %w", err)
+	conn, err := h.reach(h.metering, "metering_address", h.config.MeteringAddress, role)
+	if conn == nil {
+		return nil, err
 	}
 	return meteringv1.NewMeteringClient(conn), nil
 }

@@ -74,9 +74,9 @@ type house struct {
 	admin     *controlPlane
 	functions atomic.Pointer[functions.Service] // set when the host of this process is built
 	edge      atomic.Pointer[edgeNode]
-	authz     *authzNode
-	metering  *meteringNode
-	cache     *cacheNode
+	authz     *grpcNode
+	metering  *grpcNode
+	cache     *grpcNode
 	wsconn    atomic.Pointer[wsconn.Service] // set when the node of this process is built
 	peers     *peers
 	dev       bool // one process plays every role
