@@ -6,8 +6,8 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/limen-gateway/limen/core/expression"
@@ -75,7 +75,7 @@ func Message(problems []Problem) string {
 func each(d *snapshotv1.Deployment, fn func(where string, m *apigatewayv1.Method)) {
 	for _, r := range d.Resources {
 		methods := r.ResourceMethods.GetEntries()
-		for _, verb := range sortedKeys(methods) {
+		for _, verb := range slices.Sorted(maps.Keys(methods)) {
 			fn(verb+" "+r.GetPath(), methods[verb])
 		}
 	}
@@ -88,7 +88,7 @@ func checkMethod(where string, m *apigatewayv1.Method) []Problem {
 	}
 	out := checkTemplates(where, "requestTemplates", i.RequestTemplates)
 	responses := i.IntegrationResponses.GetEntries()
-	for _, status := range sortedKeys(responses) {
+	for _, status := range slices.Sorted(maps.Keys(responses)) {
 		out = append(out, checkTemplates(where, "responseTemplates of "+status, responses[status].ResponseTemplates)...)
 		out = append(out, checkSources(where, "responseParameters of "+status, expression.Response, responses[status].ResponseParameters)...)
 	}
@@ -99,7 +99,7 @@ func checkMethod(where string, m *apigatewayv1.Method) []Problem {
 // deployed, and every call fails.
 func checkTemplates(where, member string, templates *apigatewayv1.StringMap) []Problem {
 	var out []Problem
-	for _, key := range sortedKeys(templates.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(templates.GetEntries())) {
 		_, err := mapping.Compile(key, templates.Entries[key])
 		var e *mapping.Error
 		if errors.As(err, &e) {
@@ -112,7 +112,7 @@ func checkTemplates(where, member string, templates *apigatewayv1.StringMap) []P
 // checkSources finds sources that are none, such as a path into a body that cannot be read.
 func checkSources(where, member string, side expression.Side, parameters *apigatewayv1.StringMap) []Problem {
 	var out []Problem
-	for _, key := range sortedKeys(parameters.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(parameters.GetEntries())) {
 		if _, err := expression.Parse(side, parameters.Entries[key]); err != nil {
 			out = append(out, Problem{where, fmt.Sprintf("%s %s: %v", member, key, err)})
 		}
@@ -122,13 +122,4 @@ func checkSources(where, member string, side expression.Side, parameters *apigat
 
 func isPrivate(api *apigatewayv1.RestApi) bool {
 	return slices.Contains(api.GetEndpointConfiguration().GetTypes().GetItems(), "PRIVATE")
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

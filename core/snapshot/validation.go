@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/limen-gateway/limen/core/schema"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
@@ -93,7 +95,7 @@ func (v *Validation) check(where string, m *apigatewayv1.Method) []Problem {
 	}
 	var out []Problem
 	models := m.GetRequestModels().GetEntries()
-	for _, contentType := range sortedKeys(models) {
+	for _, contentType := range slices.Sorted(maps.Keys(models)) {
 		if _, err := v.Model(contentType, models[contentType]); err != nil {
 			out = append(out, Problem{where, err.Error()})
 		}

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -81,7 +82,7 @@ func checkRoute(r *snapshotv1.Route, known names) []Problem {
 
 func checkModels(where, member string, models *apigatewayv2v1.StringMap, known names) []Problem {
 	var out []Problem
-	for _, key := range sortedKeys(models.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(models.GetEntries())) {
 		if name := models.Entries[key]; !known.models[name] {
 			out = append(out, Problem{where, fmt.Sprintf("%s %s: %s is no model of the API", member, key, name)})
 		}
@@ -95,7 +96,7 @@ func checkSchemas(r *apigatewayv2v1.Route, known names) []Problem {
 		return nil
 	}
 	var out []Problem
-	for _, key := range sortedKeys(r.RequestModels.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(r.RequestModels.GetEntries())) {
 		name := r.RequestModels.Entries[key]
 		if !known.models[name] {
 			continue // told by checkModels

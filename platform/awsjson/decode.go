@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -204,7 +205,7 @@ func (d *decoder) structure(msg protoreflect.Message, s *structure, object map[s
 			return err
 		}
 	}
-	for _, name := range sortedKeys(object) {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if s.byWire[name] == nil {
 			d.unknown = append(d.unknown, path+"."+name)
 		}
@@ -275,7 +276,7 @@ func (d *decoder) mapping(w protoreflect.Message, field protoreflect.FieldDescri
 		return unexpected(v, "map")
 	}
 	entries := w.Mutable(field).Map()
-	for _, k := range sortedKeys(object) {
+	for _, k := range slices.Sorted(maps.Keys(object)) {
 		e := object[k]
 		if e == nil && t.elem.kind == "string" {
 			e = "" // kept, and shown as null where AWS does
@@ -307,13 +308,4 @@ func (d *decoder) element(fresh protoreflect.Value, t *valueType, v any, path st
 		return fresh, d.mapping(fresh.Message(), onlyField(fresh.Message(), "entries"), t, v, path)
 	}
 	return scalarOfJSON(t, v)
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

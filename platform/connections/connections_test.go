@@ -46,7 +46,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, f func(context.Context) error) (stop func()) {
+func runs(t *testing.T, f func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f(ctx) }()
@@ -78,7 +78,7 @@ func nodeOf(t *testing.T, c NodeConfig) (*Node, func()) {
 		return gone()
 	}
 	n := NewNode(c)
-	stop := run(t, n.Run)
+	stop := runs(t, n.Run)
 	select {
 	case <-n.Claimed():
 	case <-time.After(20 * time.Second):
@@ -101,7 +101,7 @@ func TestTwoNodesHaveTwoNumbers(t *testing.T) {
 		t.Fatalf("both have %d", na)
 	}
 	c := NewClient(s.Dial(t), nil, nil)
-	run(t, c.Run)
+	runs(t, c.Run)
 	id, _ := b.Mint()
 	got, err := c.Ask(t.Context(), get(id))
 	if err != nil || got.SourceIp != "192.0.2.1" {
@@ -120,7 +120,7 @@ func TestSilenceIsNotGone(t *testing.T) {
 	now := time.Now()
 	nc := s.Dial(t)
 	c := NewClient(nc, nil, func() time.Time { return now })
-	run(t, c.Run)
+	runs(t, c.Run)
 	stop()
 	deadline := time.Now().Add(10 * time.Second)
 	for { // until Run has noted the connection
@@ -412,13 +412,13 @@ func TestANodeThatWasTakenForDead(t *testing.T) {
 
 func TestAloneThereIsNobodyElse(t *testing.T) {
 	n := NewNode(NodeConfig{})
-	run(t, n.Run)
+	runs(t, n.Run)
 	id, ok := n.Mint()
 	if !ok {
 		t.Fatal("no id without NATS")
 	}
 	c := NewClient(nil, nil, nil)
-	run(t, c.Run)
+	runs(t, c.Run)
 	if a, err := c.Ask(t.Context(), get(id)); err != nil || a.Outcome != wsconnv1.Outcome_OUTCOME_GONE {
 		t.Errorf("%v, %v", a, err)
 	}

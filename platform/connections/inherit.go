@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/limen-gateway/limen/platform/run"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 )
 
@@ -26,7 +27,7 @@ func (n *Node) inherit(ctx context.Context) {
 	}
 	finished := map[string]bool{}
 	for {
-		pause(ctx, renewEvery)
+		run.Pause(ctx, renewEvery)
 		if ctx.Err() != nil {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/limen-gateway/limen/platform/run"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 )
 
@@ -119,10 +120,10 @@ func (n *Node) record(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-n.journal.wake:
-			pause(ctx, journalPause)
+			run.Pause(ctx, journalPause)
 		}
 		for ctx.Err() == nil && n.flush(ctx) != nil {
-			pause(ctx, journalRetry)
+			run.Pause(ctx, journalRetry)
 		}
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalDrain)
@@ -164,11 +165,4 @@ func (n *Node) conclude(ctx context.Context) error {
 		return own.pen.store.remove(ctx, own.pen.subject, 0)
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/limen-gateway/limen/platform/run"
 	meteringv1 "github.com/limen-gateway/limen/proto/metering/v1"
 	"github.com/limen-gateway/limen/services/metering/internal/bucket"
 	"github.com/limen-gateway/limen/services/metering/internal/counter"
@@ -156,31 +157,20 @@ func (s *Service) Run(ctx context.Context) error {
 			break
 		}
 		s.deps.Log.WarnContext(ctx, "counters are not open yet", "error", err)
-		if !pause(ctx, openRetry) {
+		if !run.Pause(ctx, openRetry) {
 			return nil
 		}
 	}
 	if err == nil {
 		close(s.opened)
 	}
-	for pause(ctx, sweepInterval) {
+	for run.Pause(ctx, sweepInterval) {
 		bounded, cancel := context.WithTimeout(ctx, mendTimeout)
 		s.store.Mend(bounded)
 		cancel()
 		s.sweep(ctx)
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 func (s *Service) terms() quota.Terms {

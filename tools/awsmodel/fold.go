@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -13,7 +15,7 @@ import (
 func (c *converter) fold() {
 	nouns := c.nouns()
 	bySignature := map[string]string{}
-	for _, n := range sortedKeys(nouns) {
+	for _, n := range slices.Sorted(maps.Keys(nouns)) {
 		bySignature[signature(c.out.Structures[n])] = n
 	}
 	answers := c.answers(nouns)
@@ -70,7 +72,7 @@ func (c *converter) answers(nouns map[string]bool) []string {
 			set[op.Output] = true
 		}
 	}
-	return sortedKeys(set)
+	return slices.Sorted(maps.Keys(set))
 }
 
 func signature(s *facts.Structure) string {
@@ -88,13 +90,4 @@ func nounName(answer string) string {
 		name = strings.TrimPrefix(name, verb)
 	}
 	return name
-}
-
-func sortedKeys(m map[string]bool) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	sort.Strings(out)
-	return out
 }

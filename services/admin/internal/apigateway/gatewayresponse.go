@@ -2,6 +2,8 @@ package apigateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -55,7 +57,7 @@ func checkGatewayResponse(g *apigatewayv1.GatewayResponse) error {
 		return err
 	}
 	// One parameter at a time, so that the refusal names the one at fault.
-	for _, key := range sortedKeys(g.ResponseParameters.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(g.ResponseParameters.GetEntries())) {
 		value := g.ResponseParameters.Entries[key]
 		if _, err := gatewayresponse.Compile([]gatewayresponse.Response{{Type: kind, Parameters: map[string]string{key: "'x'"}}}); err != nil {
 			return invalidMapping(key)

@@ -3,6 +3,7 @@ package apigateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -123,7 +124,7 @@ func readDefinition(scope draft.Scope, api string, body []byte, parameters map[s
 	if err != nil {
 		return nil, nil, fault.BadRequest("%s", err)
 	}
-	for _, name := range sortedKeys(parameters) {
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		if !slices.Contains([]string{"basepath", "endpointConfigurationTypes", "ignore"}, name) {
 			warnings = append(warnings, openapi.Warning("Unknown parameter '"+name+"' is ignored"))
 		}

@@ -2,6 +2,7 @@ package apigateway
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -81,7 +82,7 @@ func checkIntegration(i *apigatewayv1.Integration, m *apigatewayv1.Method) error
 	if err := checkTemplates(i.RequestTemplates.GetEntries()); err != nil {
 		return err
 	}
-	for _, key := range sortedKeys(i.RequestParameters.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(i.RequestParameters.GetEntries())) {
 		if !integrationParameter.MatchString(key) {
 			return invalidMapping(key)
 		}
@@ -108,7 +109,7 @@ func checkSource(source string, m *apigatewayv1.Method) error {
 }
 
 func checkTemplates(templates map[string]string) error {
-	for _, key := range sortedKeys(templates) {
+	for _, key := range slices.Sorted(maps.Keys(templates)) {
 		if !contentType.MatchString(key) {
 			return fault.BadRequest("Validation Result: warnings : [], errors : [Invalid content type specified: %s]", key)
 		}
@@ -233,7 +234,7 @@ func checkIntegrationResponse(r *apigatewayv1.IntegrationResponse) error {
 	if err := checkTemplates(r.ResponseTemplates.GetEntries()); err != nil {
 		return err
 	}
-	for _, key := range sortedKeys(r.ResponseParameters.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(r.ResponseParameters.GetEntries())) {
 		if !responseParameter.MatchString(key) {
 			return invalidMapping(key)
 		}

@@ -2,6 +2,7 @@ package apigateway
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -282,7 +283,7 @@ func (g *merge) method(path, resource string, m *apigatewayv1.Method) {
 		m.AuthorizerId = ptr(g.authorizers[m.GetAuthorizerId()])
 	}
 	g.check(checkMethod(g, m), "%s", putMethod)
-	for _, status := range sortedKeys(m.MethodResponses.GetEntries()) {
+	for _, status := range slices.Sorted(maps.Keys(m.MethodResponses.GetEntries())) {
 		g.check(checkModels(g, m.MethodResponses.Entries[status].ResponseModels), "Unable to put response '%s' of method '%s' on resource at path '%s'", status, verb, path)
 	}
 	if m.MethodIntegration != nil {
@@ -299,7 +300,7 @@ func (g *merge) integration(path, resource string, m *apigatewayv1.Method) {
 		err = checkIntegration(i, m)
 	}
 	g.check(err, "Unable to put integration on '%s' for resource at path '%s'", m.GetHttpMethod(), path)
-	for _, status := range sortedKeys(i.IntegrationResponses.GetEntries()) {
+	for _, status := range slices.Sorted(maps.Keys(i.IntegrationResponses.GetEntries())) {
 		r := i.IntegrationResponses.Entries[status]
 		err := checkWord("ContentHandling", r.ContentHandling, contentHandlings)
 		if err == nil {

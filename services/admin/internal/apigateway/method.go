@@ -2,6 +2,7 @@ package apigateway
 
 import (
 	"context"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -169,7 +170,7 @@ func checkAuthorizer(d declared, m *apigatewayv1.Method) error {
 
 // checkModels: a method names models that exist.
 func checkModels(d declared, models *apigatewayv1.StringMap) error {
-	for _, contentType := range sortedKeys(models.GetEntries()) {
+	for _, contentType := range slices.Sorted(maps.Keys(models.GetEntries())) {
 		name := models.Entries[contentType]
 		ok, err := d.hasModel(name)
 		if err != nil {
@@ -184,7 +185,7 @@ func checkModels(d declared, models *apigatewayv1.StringMap) error {
 
 func checkMethodParameters(parameters map[string]bool) error {
 	places := map[string]string{}
-	for _, key := range sortedKeys(parameters) {
+	for _, key := range slices.Sorted(maps.Keys(parameters)) {
 		parts := methodParameter.FindStringSubmatch(key)
 		if parts == nil {
 			return fault.BadRequest("Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression specified: %s]", key)
@@ -232,13 +233,4 @@ func (s *Service) DeleteMethod(ctx context.Context, req *apigatewayv1.DeleteMeth
 		}
 		return a.Remove(draft.Methods, req.GetResourceId(), req.GetHttpMethod())
 	})
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -133,7 +134,7 @@ func eachReference(node any, visit func(map[string]any, string) error) error {
 		if ref, ok := n["$ref"].(string); ok {
 			return visit(n, ref)
 		}
-		for _, key := range sortedKeys(n) {
+		for _, key := range slices.Sorted(maps.Keys(n)) {
 			if err := referencesBelow(key, n[key], visit); err != nil {
 				return err
 			}
@@ -150,7 +151,7 @@ func referencesBelow(keyword string, value any, visit func(map[string]any, strin
 	if !ok || !slices.Contains(namedSchemas, keyword) {
 		return eachReference(value, visit)
 	}
-	for _, name := range sortedKeys(named) { // a property may be called $ref or default
+	for _, name := range slices.Sorted(maps.Keys(named)) { // a property may be called $ref or default
 		if err := eachReference(named[name], visit); err != nil {
 			return err
 		}

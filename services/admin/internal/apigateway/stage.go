@@ -2,7 +2,9 @@ package apigateway
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -88,7 +90,7 @@ func checkStageForm(stage *apigatewayv1.Stage) error {
 	if !stageName.MatchString(stage.GetStageName()) {
 		return fault.BadRequest("Stage name only allows a-zA-Z0-9_-")
 	}
-	for _, name := range sortedKeys(stage.Variables.GetEntries()) {
+	for _, name := range slices.Sorted(maps.Keys(stage.Variables.GetEntries())) {
 		if err := patch.CheckVariable(name, stage.Variables.Entries[name]); err != nil {
 			return err
 		}

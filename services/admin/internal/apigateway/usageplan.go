@@ -2,6 +2,7 @@ package apigateway
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -95,7 +96,7 @@ func checkPlan(p *apigatewayv1.UsagePlan) error {
 			return fault.BadRequest("Invalid API Stage specified")
 		}
 		seen[name] = true
-		for _, method := range sortedKeys(stage.Throttle.GetEntries()) {
+		for _, method := range slices.Sorted(maps.Keys(stage.Throttle.GetEntries())) {
 			if err := checkThrottle(stage.Throttle.Entries[method]); err != nil {
 				return err
 			}

@@ -1,7 +1,9 @@
 package apigatewayv2
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -66,7 +68,7 @@ func merged(old, given *apigatewayv2v1.StringMap) *apigatewayv2v1.StringMap {
 
 // websocketOnly refuses members that belong to HTTP APIs, by name: nothing is accepted and ignored.
 func websocketOnly(given map[string]bool) error {
-	for _, member := range sortedKeys(given) {
+	for _, member := range slices.Sorted(maps.Keys(given)) {
 		if given[member] {
 			return fault.BadRequest("%s is not supported for APIs with a protocol type of WEBSOCKET", member)
 		}
@@ -80,7 +82,7 @@ func invalidMapping(expression string) error {
 
 // checkMapping checks destinations and sources of a parameter mapping.
 func checkMapping(m *apigatewayv2v1.StringMap, destination, source *regexp.Regexp) error {
-	for _, key := range sortedKeys(m.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(m.GetEntries())) {
 		if !destination.MatchString(key) {
 			return invalidMapping(key)
 		}
@@ -93,7 +95,7 @@ func checkMapping(m *apigatewayv2v1.StringMap, destination, source *regexp.Regex
 
 // checkNames checks the keys of a map of parameters.
 func checkNames(m *apigatewayv2v1.ParameterConstraintsMap, form *regexp.Regexp) error {
-	for _, key := range sortedKeys(m.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(m.GetEntries())) {
 		if !form.MatchString(key) {
 			return invalidMapping(key)
 		}
@@ -105,7 +107,7 @@ func checkNames(m *apigatewayv2v1.ParameterConstraintsMap, form *regexp.Regexp) 
 const maxTemplate = 300 << 10
 
 func checkTemplates(m *apigatewayv2v1.StringMap) error {
-	for _, key := range sortedKeys(m.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(m.GetEntries())) {
 		if n := len(m.Entries[key]); n > maxTemplate {
 			return fault.BadRequest("The template for %s has %d bytes, at most %d are allowed", key, n, maxTemplate)
 		}

@@ -2,6 +2,7 @@ package apigatewayv2
 
 import (
 	"context"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -156,7 +157,7 @@ func checkModelNames(a *draft.API, given *apigatewayv2v1.StringMap) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range sortedKeys(given.Entries) {
+	for _, key := range slices.Sorted(maps.Keys(given.Entries)) {
 		name := given.Entries[key]
 		if !slices.ContainsFunc(models, func(m *apigatewayv2v1.Model) bool { return m.GetName() == name }) {
 			return fault.BadRequest("Invalid model identifier specified: %s", name)

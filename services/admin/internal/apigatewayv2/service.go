@@ -8,7 +8,6 @@ package apigatewayv2
 
 import (
 	"context"
-	"sort"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -122,15 +121,6 @@ func orDefault[T any](p **T, v T) {
 	if *p == nil {
 		*p = &v
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }
 
 func (s *Service) timestamp() *timestamppb.Timestamp { return timestamppb.New(s.store.Now()) }

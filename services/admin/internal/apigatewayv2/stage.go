@@ -2,7 +2,9 @@ package apigatewayv2
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -154,7 +156,7 @@ func checkVariables(m *apigatewayv2v1.StringMap) error {
 	if n := len(m.GetEntries()); n > maxVariables {
 		return fault.BadRequest("A stage can have at most %d stage variables, this one has %d", maxVariables, n)
 	}
-	for _, name := range sortedKeys(m.GetEntries()) {
+	for _, name := range slices.Sorted(maps.Keys(m.GetEntries())) {
 		if err := patch.CheckVariable(name, m.Entries[name]); err != nil {
 			return err
 		}
@@ -197,7 +199,7 @@ func completeSettings(stage *apigatewayv2v1.Stage) {
 
 func values(m *apigatewayv2v1.RouteSettingsMap) []*apigatewayv2v1.RouteSettings {
 	var out []*apigatewayv2v1.RouteSettings
-	for _, key := range sortedKeys(m.GetEntries()) {
+	for _, key := range slices.Sorted(maps.Keys(m.GetEntries())) {
 		out = append(out, m.Entries[key])
 	}
 	return out
@@ -228,7 +230,7 @@ func checkSettingsKeys(a *draft.API, given *apigatewayv2v1.RouteSettingsMap) err
 	for _, r := range routes {
 		known[r.GetRouteKey()] = true
 	}
-	for _, key := range sortedKeys(given.Entries) {
+	for _, key := range slices.Sorted(maps.Keys(given.Entries)) {
 		if !known[key] {
 			return unknownSettings(key)
 		}

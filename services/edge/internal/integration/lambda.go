@@ -256,6 +256,11 @@ func eventHeaders(x *exchange.Exchange, in *exchange.Integration) []exchange.Fie
 			out = append(out, exchange.Field{Name: p.Name, Value: value})
 		}
 	}
+	return forwarding(out, x, forwarded)
+}
+
+// forwarding adds the headers that tell of the client; forwarded is what it sent of X-Forwarded-For itself.
+func forwarding(out []exchange.Field, x *exchange.Exchange, forwarded string) []exchange.Field {
 	if forwarded != "" {
 		forwarded += ", "
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/limen-gateway/limen/core/event"
@@ -86,7 +85,7 @@ func connectHeaders(x *exchange.Exchange, upgrade bool) []exchange.Field {
 	for _, h := range x.Request.Headers {
 		switch {
 		case strings.EqualFold(h.Name, "x-forwarded-for"):
-			forwarded = h.Value + ", "
+			forwarded = h.Value
 		case strings.EqualFold(h.Name, "x-forwarded-port"), strings.EqualFold(h.Name, "x-forwarded-proto"), strings.EqualFold(h.Name, "x-amzn-trace-id"):
 		case strings.EqualFold(h.Name, "connection"), strings.EqualFold(h.Name, "upgrade"):
 			if upgrade {
@@ -98,13 +97,5 @@ func connectHeaders(x *exchange.Exchange, upgrade bool) []exchange.Field {
 			out = append(out, h)
 		}
 	}
-	proto := "http"
-	if x.Request.TLS != nil {
-		proto = "https"
-	}
-	return append(out,
-		exchange.Field{Name: "X-Amzn-Trace-Id", Value: x.Trace.Header},
-		exchange.Field{Name: "X-Forwarded-For", Value: forwarded + x.SourceIP()},
-		exchange.Field{Name: "X-Forwarded-Port", Value: strconv.Itoa(int(x.Request.LocalPort))},
-		exchange.Field{Name: "X-Forwarded-Proto", Value: proto})
+	return forwarding(out, x, forwarded)
 }

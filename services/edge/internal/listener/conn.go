@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/limen-gateway/limen/platform/peeked"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/http1"
 )
@@ -65,7 +66,7 @@ func (c *conn) run(ctx context.Context, socket Socket) (kept bool) {
 	}()
 	for first := true; c.wait(); first = false {
 		if first && socket.Both && c.r.Buffered()[0] == handshakeRecord {
-			raw := &replayed{Conn: c.net, head: bytes.Clone(c.r.Buffered())}
+			raw := peeked.Conn(c.net, bytes.Clone(c.r.Buffered()))
 			if kept, ok := c.handshake(ctx, raw, socket.TLS); !ok {
 				return kept
 			}
@@ -73,7 +74,7 @@ func (c *conn) run(ctx context.Context, socket Socket) (kept bool) {
 			continue
 		}
 		if first && c.tls == nil && c.isHTTP2() {
-			return c.s.h2conns.give(&replayed{Conn: c.net, head: bytes.Clone(c.r.Buffered())})
+			return c.s.h2conns.give(peeked.Conn(c.net, bytes.Clone(c.r.Buffered())))
 		}
 		if !c.serveOne(ctx) {
 			return c.handed
@@ -190,11 +191,7 @@ func (c *conn) handOver(x *exchange.Exchange) {
 	c.s.closed(x, 0, time.Now())
 	_ = c.net.SetDeadline(time.Time{})
 	c.handed = true
-	if buffered := c.r.Buffered(); len(buffered) > 0 {
-		x.Handover(&replayed{Conn: c.net, head: bytes.Clone(buffered)})
-		return
-	}
-	x.Handover(c.net)
+	x.Handover(peeked.Conn(c.net, bytes.Clone(c.r.Buffered())))
 }
 
 func (c *conn) readBody(x *exchange.Exchange, f http1.Framing, limit int) error {

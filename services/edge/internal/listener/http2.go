@@ -51,30 +51,6 @@ func (h *handoff) Close() error {
 
 func (h *handoff) Addr() net.Addr { return &net.TCPAddr{} }
 
-// replayed is a connection whose first bytes were read already.
-type replayed struct {
-	net.Conn
-	head []byte
-}
-
-func (r *replayed) Read(p []byte) (int, error) {
-	if len(r.head) > 0 {
-		n := copy(p, r.head)
-		r.head = r.head[n:]
-		return n, nil
-	}
-	return r.Conn.Read(p)
-}
-
-// CloseWrite is the connection's own: whoever it is handed to may say goodbye before it closes.
-func (r *replayed) CloseWrite() error {
-	half, ok := r.Conn.(interface{ CloseWrite() error })
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	return half.CloseWrite()
-}
-
 func (s *Server) newHTTP2() *http.Server {
 	var p http.Protocols
 	p.SetHTTP2(true)

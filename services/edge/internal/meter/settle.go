@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/limen-gateway/limen/platform/run"
 	meteringv1 "github.com/limen-gateway/limen/proto/metering/v1"
 )
 
@@ -149,7 +150,7 @@ func (m *Meter) renew(ctx context.Context) {
 
 // probe asks a metering that did not answer whether it does again, so that no request has to find out.
 func (m *Meter) probe(ctx context.Context) {
-	for pause(ctx, probeInterval) {
+	for run.Pause(ctx, probeInterval) {
 		if !m.away.Load() {
 			continue
 		}
@@ -172,7 +173,7 @@ func (m *Meter) followRecalls(ctx context.Context) {
 				m.giveBack(ctx, nameOf(r))
 			}
 		}
-		pause(ctx, probeInterval)
+		run.Pause(ctx, probeInterval)
 	}
 }
 
@@ -205,16 +206,5 @@ func (m *Meter) giveBack(ctx context.Context, n Name) {
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

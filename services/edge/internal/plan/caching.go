@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +59,7 @@ var everything = exchange.CachedMethod{Path: "*", Verb: "*"}
 // (spec/control-plane.md 6.3). Of two keys that name one method, the escaped one counts: AWS's own clients write it.
 func normalised(entries map[string]*apigatewayv1.MethodSetting) map[exchange.CachedMethod]*apigatewayv1.MethodSetting {
 	out := map[exchange.CachedMethod]*apigatewayv1.MethodSetting{}
-	for _, key := range sortedKeys(entries) { // "~" sorts behind everything else
+	for _, key := range slices.Sorted(maps.Keys(entries)) { // "~" sorts behind everything else
 		i := strings.LastIndexByte(key, '/')
 		if i < 0 {
 			continue

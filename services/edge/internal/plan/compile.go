@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -56,7 +57,7 @@ func compileDeployment(d *snapshotv1.Deployment, services *pipeline.Services) (*
 	unserved, validation := unservedOfAPI(d.GetRestApi()), snapshot.NewValidation(d)
 	var routes []routing.Route
 	for _, r := range d.GetResources() {
-		for _, verb := range sortedKeys(r.GetResourceMethods().GetEntries()) {
+		for _, verb := range slices.Sorted(maps.Keys(r.GetResourceMethods().GetEntries())) {
 			m, err := compileMethod(r, verb, r.GetResourceMethods().GetEntries()[verb], unserved, d.GetRestApi().GetApiKeySource() == "AUTHORIZER", authorizers, validation, services)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", verb, r.GetPath(), err)
@@ -69,15 +70,6 @@ func compileDeployment(d *snapshotv1.Deployment, services *pipeline.Services) (*
 		return nil, err
 	}
 	return c, nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }
 
 func compileGatewayResponses(list []*apigatewayv1.GatewayResponse) (*gatewayresponse.Set, error) {
@@ -200,7 +192,7 @@ var places = map[string]exchange.Place{"header": exchange.PlaceHeader, "querystr
 
 func compileParameters(m map[string]string) ([]exchange.Parameter, error) {
 	var out []exchange.Parameter
-	for _, key := range sortedKeys(m) {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
 		where, name, _ := strings.Cut(strings.TrimPrefix(key, "integration.request."), ".")
 		place, ok := places[where]
 		if !ok || name == "" {
@@ -227,7 +219,7 @@ func forbiddenHeader(in *exchange.Integration) string {
 
 func compileResponses(m map[string]*apigatewayv1.IntegrationResponse, declared map[string]*exchange.MethodResponse) ([]exchange.IntegrationResponse, error) {
 	var out []exchange.IntegrationResponse
-	for _, status := range sortedKeys(m) {
+	for _, status := range slices.Sorted(maps.Keys(m)) {
 		r, err := compileResponse(status, m[status], declared[status])
 		if err != nil {
 			return nil, fmt.Errorf("integration response %s: %w", status, err)
@@ -250,7 +242,7 @@ func compileResponse(status string, r *apigatewayv1.IntegrationResponse, declare
 		}
 	}
 	params := r.GetResponseParameters().GetEntries()
-	for _, key := range sortedKeys(params) {
+	for _, key := range slices.Sorted(maps.Keys(params)) {
 		name, ok := strings.CutPrefix(key, "method.response.header.")
 		if !ok || declared == nil || !declared.Headers[name] {
 			continue // only declared headers reach the client (spec/rest.md 4.9)

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/limen-gateway/limen/core/snapshot"
@@ -39,7 +41,7 @@ func compileValidator(m *apigatewayv1.Method, validation *snapshot.Validation) (
 // compileRequired lists the required parameters: by place, and inside a place by name, which a map has no other order for.
 func compileRequired(parameters map[string]bool) ([]exchange.RequiredParameter, error) {
 	byPlace := map[string][]exchange.RequiredParameter{}
-	for _, key := range sortedKeys(parameters) {
+	for _, key := range slices.Sorted(maps.Keys(parameters)) {
 		where, name, _ := strings.Cut(strings.TrimPrefix(key, "method.request."), ".")
 		place, ok := places[where]
 		if !ok || name == "" {
@@ -58,7 +60,7 @@ func compileRequired(parameters map[string]bool) ([]exchange.RequiredParameter, 
 
 func compileModels(models map[string]string, validation *snapshot.Validation) ([]exchange.RequestModel, error) {
 	var out []exchange.RequestModel
-	for _, contentType := range sortedKeys(models) {
+	for _, contentType := range slices.Sorted(maps.Keys(models)) {
 		name := models[contentType]
 		compiled, err := validation.Model(contentType, name)
 		if err != nil {

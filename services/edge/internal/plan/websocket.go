@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -191,7 +192,7 @@ func isTwoWay(r *snapshotv1.Route) bool {
 
 func compileRouteParts(out *pipeline.Route, r *snapshotv1.Route, in *snapshotv1.Integration) error {
 	constraints := r.GetRoute().GetRequestParameters().GetEntries()
-	for _, name := range sortedKeys(constraints) {
+	for _, name := range slices.Sorted(maps.Keys(constraints)) {
 		if !constraints[name].GetRequired() {
 			continue
 		}

@@ -5,6 +5,7 @@ package listener
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/limen-gateway/limen/platform/peeked"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 )
@@ -120,7 +122,7 @@ func (l *Listener) start(ctx context.Context, c net.Conn, cfg *tls.Config) {
 			return
 		}
 		_ = out.SetDeadline(time.Time{})
-		l.c.Take(h, key, behind(out, rest))
+		l.c.Take(h, key, peeked.Conn(out, bytes.Clone(rest)))
 	})
 }
 
@@ -198,35 +200,4 @@ func answer(c net.Conn, r *edgev1.Refusal) {
 		_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 		_, _ = c.Read(make([]byte, 4096))
 	}
-}
-
-// behind is a connection whose first bytes were read already.
-func behind(c net.Conn, head []byte) net.Conn {
-	if len(head) == 0 {
-		return c
-	}
-	return &replayed{Conn: c, head: append([]byte(nil), head...)}
-}
-
-type replayed struct {
-	net.Conn
-	head []byte
-}
-
-func (r *replayed) Read(p []byte) (int, error) {
-	if len(r.head) > 0 {
-		n := copy(p, r.head)
-		r.head = r.head[n:]
-		return n, nil
-	}
-	return r.Conn.Read(p)
-}
-
-// CloseWrite is the connection's own.
-func (r *replayed) CloseWrite() error {
-	half, ok := r.Conn.(interface{ CloseWrite() error })
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	return half.CloseWrite()
 }
