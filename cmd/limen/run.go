@@ -38,13 +38,13 @@ func devCommand() *cobra.Command {
 			return nil, err
 		}
 		dev := roles.Dev(config, t)
-		return append(dev.Services, started(t, func(ctx context.Context) error {
-			seed, err := dev.Seed(ctx, c.Flags().Arg(0))
-			if err != nil {
-				return err
-			}
+		var seed roles.Seed
+		prepare := func(ctx context.Context) (err error) {
+			seed, err = dev.Seed(ctx, c.Flags().Arg(0))
+			return err
+		}
+		return append(dev.Services, started(t, prepare, func() {
 			announce(c.OutOrStdout(), config, "http://"+dev.Address(), path, keys[0], seed, time.Since(begin))
-			return nil
 		})), nil
 	})
 	return c
@@ -63,9 +63,9 @@ func serverCommand() *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		return append(list, started(t, func(context.Context) error {
+		nothing := func(context.Context) error { return nil }
+		return append(list, started(t, nothing, func() {
 			t.Log.Info("ready", "roles", *names, "took", time.Since(begin), "side_listener", t.Address())
-			return nil
 		})), nil
 	})
 	return c
@@ -110,13 +110,15 @@ func serve(ctx context.Context, service string, begin time.Time, config roles.Co
 	return run.UntilSignal(ctx, t.Log, run.New(t.Log, services...))
 }
 
-// started is the last service of a list: it tells the probes, and whoever waits, that everything runs.
-func started(t *telemetry.Telemetry, announce func(context.Context) error) run.Named {
+// started is the last service of a list: it does what is left to do, and tells the probes that everything runs, and then
+// whoever reads what it announces, who may ask the probes at once.
+func started(t *telemetry.Telemetry, prepare func(context.Context) error, announce func()) run.Named {
 	return run.Named{Name: "announce", Service: run.Func(func(ctx context.Context) error {
-		if err := announce(ctx); err != nil {
+		if err := prepare(ctx); err != nil {
 			return err
 		}
 		t.Health.Started()
+		announce()
 		<-ctx.Done()
 		t.Health.Drain()
 		return nil
