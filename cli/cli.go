@@ -27,7 +27,7 @@ func New(more ...*cobra.Command) *cobra.Command {
 	}
 	root.AddCommand(more...)
 	root.AddCommand(versionCommand(), healthCommand(), tokenCommand(), sampleCommand(), explainCommand(), waitCommand(), functionCommand(),
-		vtlCommand(), jsonpathCommand(), policyCommand())
+		vtlCommand(), jsonpathCommand(), policyCommand(), caCommand())
 	return root
 }
 

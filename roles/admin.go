@@ -2,6 +2,7 @@ package roles
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,7 +23,7 @@ import (
 // AdminConfig are the settings of the control plane.
 type AdminConfig struct {
 	Listen              string   `yaml:"listen" help:"address of both faces, REST and gRPC, for users; limen dev serves them on its one port"`
-	GRPCListen          string   `yaml:"grpc_listen" help:"address where edges and functions hosts follow the configuration; trusted networks only"`
+	GRPCListen          string   `yaml:"grpc_listen" help:"address where edges and functions hosts follow the configuration"`
 	Regions             []string `yaml:"regions" help:"the regions that signatures may name; all when empty"`
 	AllowUnknownMembers bool     `yaml:"allow_unknown_members" help:"let request members pass that AWS's models do not know, instead of refusing them by name"`
 	MasterKeyFile       string   `yaml:"master_key_file" env:"LIMEN_MASTER_KEY_FILE" help:"the file of keys that seal secrets in the store; made in the data folder when not named"`
@@ -85,7 +86,9 @@ func newAdmin(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, Reflection: true, TrustClaims: true, Unary: service.Interceptors()})
+	answer := h.serverConfig()
+	answer.Reflection, answer.Unary = true, service.Interceptors()
+	server := rpc.NewServer(answer)
 	service.Register(server)
 	c := &controlPlane{house: h, service: service, server: server, asker: asker}
 	c.handler = bothFaces(server, service.Handler(server.Local(rpc.Admin)))
@@ -123,7 +126,6 @@ func (c *controlPlane) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("admin.grpc_listen: %w", err)
 		}
-		c.house.telemetry.Log.Warn("followers are believed on plaintext", "listen", config.GRPCListen)
 		grpcListeners = append(grpcListeners, l)
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -131,7 +133,7 @@ func (c *controlPlane) Run(ctx context.Context) error {
 	g.Go(func() error { return c.service.Run(ctx) })
 	g.Go(func() error { return runAsker(ctx, c.asker) })
 	if config.Listen != "" {
-		g.Go(func() error { return serveHTTP(ctx, "admin.listen", config.Listen, c.handler, func(string) {}) })
+		g.Go(func() error { return serveHTTP(ctx, "admin.listen", config.Listen, nil, c.handler) })
 	}
 	return g.Wait()
 }
@@ -148,26 +150,30 @@ func (h *house) edgeAt(address string) (edgev1.EdgeClient, error) {
 	if address == "" {
 		return nil, fmt.Errorf("the edge answers no gRPC: its setting edge.grpc_listen is empty")
 	}
-	conn, err := h.peers.dial(address, rpc.Admin)
+	conn, err := h.peers.dial(address, rpc.Edge, rpc.Admin)
 	if err != nil {
 		return nil, err
 	}
 	return edgev1.NewEdgeClient(conn), nil
 }
 
-// serveHTTP answers HTTP/1.1 and plaintext HTTP/2 on an address until ctx ends, then lets requests in flight end.
-func serveHTTP(ctx context.Context, setting, address string, handler http.Handler, listening func(string)) error {
+// serveHTTP answers HTTP/1.1 and HTTP/2 on an address, plaintext without a TLS configuration, until ctx ends, then lets
+// requests in flight end.
+func serveHTTP(ctx context.Context, setting, address string, secure *tls.Config, handler http.Handler) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("%s: %w", setting, err)
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(secure != nil)
+	protocols.SetUnencryptedHTTP2(secure == nil)
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
 	result := make(chan error, 1)
 	go func() { result <- server.Serve(l) }()
-	listening(l.Addr().String())
 	select {
 	case err := <-result:
 		return err

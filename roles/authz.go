@@ -13,7 +13,7 @@ import (
 
 // AuthzConfig are the settings of authz.
 type AuthzConfig struct {
-	GRPCListen string `yaml:"grpc_listen" help:"address where edges in other processes ask; trusted networks only"`
+	GRPCListen string `yaml:"grpc_listen" help:"address where edges in other processes ask"`
 	CacheBytes int64  `yaml:"cache_bytes" default:"67108864" help:"how much memory the kept results of authorizers may take"`
 }
 
@@ -51,7 +51,7 @@ func (n *authzNode) Run(ctx context.Context) error {
 // authzClient asks the authz of this process, or one elsewhere; nil when there is none, and methods with an authorizer are
 // refused then.
 func (h *house) authzClient() (authzv1.AuthzClient, error) {
-	conn, err := h.reach(h.authz, "edge.authz_address", h.config.Edge.Authz, rpc.Edge)
+	conn, err := h.reach(h.authz, "edge.authz_address", h.config.Edge.Authz, rpc.Authz, rpc.Edge)
 	if conn == nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 
 // CacheConfig are the settings of the response cache.
 type CacheConfig struct {
-	GRPCListen string `yaml:"grpc_listen" help:"address where edges in other processes ask; trusted networks only"`
+	GRPCListen string `yaml:"grpc_listen" help:"address where edges in other processes ask"`
 	Bytes      int64  `yaml:"bytes" default:"536870912" help:"how much memory the cached answers of all stages may take"`
 }
 
@@ -24,7 +24,7 @@ func newCache(h *house) (run.Service, error) {
 
 // cacheClient asks the cache of this process, or one elsewhere; nil when there is none, and nothing is cached then.
 func (h *house) cacheClient() (cachev1.CacheClient, error) {
-	conn, err := h.reach(h.cache, "edge.cache_address", h.config.Edge.Cache, rpc.Edge)
+	conn, err := h.reach(h.cache, "edge.cache_address", h.config.Edge.Cache, rpc.Cache, rpc.Edge)
 	if conn == nil {
 		return nil, err
 	}

@@ -28,11 +28,11 @@ type EdgeConfig struct {
 	TLSListen    string        `yaml:"tls_listen" help:"address of the data plane over TLS"`
 	CertFile     string        `yaml:"cert_file" help:"PEM file of the certificate; TLS signs its own when it is not named"`
 	KeyFile      string        `yaml:"key_file" help:"PEM file of the certificate's key"`
-	GRPCListen   string        `yaml:"grpc_listen" help:"address where admin asks this edge for explanations; trusted networks only"`
+	GRPCListen   string        `yaml:"grpc_listen" help:"address where admin asks this edge for explanations"`
 	Suffixes     []string      `yaml:"suffixes" help:"domains under which {api}.execute-api.{region} names an API, beside AWS's and localhost"`
 	RecentBytes  int           `yaml:"recent_bytes" default:"16777216" help:"how much memory the records of recent requests may take, for explanations"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" help:"how long requests in flight may take when the edge ends"`
-	Functions    string        `yaml:"functions_url" help:"URL of the functions host, when it is not in this process: http://functions:9001"`
+	Functions    string        `yaml:"functions_url" help:"URL of the functions host, when it is not in this process: https://functions:9001"`
 	Authz        string        `yaml:"authz_address" help:"host:port of authz.grpc_listen, when authz is not in this process"`
 	Cache        string        `yaml:"cache_address" help:"host:port of cache.grpc_listen, when the cache is not in this process; without one nothing is cached"`
 	CacheTimeout time.Duration `yaml:"cache_timeout" default:"50ms" help:"how long a request waits for the cache before it is a miss"`
@@ -149,7 +149,7 @@ func (h *house) invoker() (*functions.Invoker, error) {
 	if host := h.functions.Load(); host != nil {
 		return functions.New(functions.Config{Host: host})
 	}
-	return functions.New(functions.Config{Endpoint: h.config.Edge.Functions})
+	return functions.New(functions.Config{Endpoint: h.config.Edge.Functions, TLS: h.clientTLS("functions")})
 }
 
 func (n *edgeNode) Ready() <-chan struct{} { return n.service.Loaded() }

@@ -57,7 +57,10 @@ func startWholeWith(t *testing.T, c Config) (w *whole, stop func()) {
 		t.Fatal(err)
 	}
 	w = &whole{t: t, http: &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}}
-	dev := Dev(c, tel)
+	dev, err := Dev(c, tel)
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := run.New(tel.Log, dev.Services...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

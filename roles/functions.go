@@ -21,7 +21,7 @@ import (
 // FunctionsConfig are the settings of the functions host.
 type FunctionsConfig struct {
 	functions.Config `yaml:",inline"`
-	Listen           string `yaml:"listen" help:"address where edges in other processes invoke functions; it does not authenticate"`
+	Listen           string `yaml:"listen" help:"address where edges and authz in other processes invoke functions"`
 }
 
 // functionsHost is the role functions: the host, and its follower of declared functions.
@@ -58,7 +58,9 @@ func (f *functionsHost) Run(ctx context.Context) error {
 	g.Go(func() error { return f.Service.Run(ctx) })
 	g.Go(func() error { return f.follower.Run(ctx) })
 	if address := f.house.config.Functions.Listen; address != "" {
-		g.Go(func() error { return serveHTTP(ctx, "functions.listen", address, f.Handler(), func(string) {}) })
+		g.Go(func() error {
+			return serveHTTP(ctx, "functions.listen", address, f.house.serverTLS("edge", "authz"), f.Handler())
+		})
 	}
 	return g.Wait()
 }

@@ -31,7 +31,10 @@ func startDev(t *testing.T) (*DevProcess, Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := Dev(c, tel)
+	dev, err := Dev(c, tel)
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := run.New(tel.Log, dev.Services...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

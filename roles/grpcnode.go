@@ -2,11 +2,13 @@ package roles
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/limen-gateway/limen/platform/rpc"
 )
@@ -32,7 +34,33 @@ func (h *house) grpcNode(service answerer, setting, listen string) *grpcNode {
 }
 
 func (h *house) newServer() *rpc.Server {
-	return rpc.NewServer(rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: true})
+	return rpc.NewServer(h.serverConfig())
+}
+
+// serverConfig is how a server of this process knows its callers: by their certificates, or by what they say where the
+// settings allow it.
+func (h *house) serverConfig() rpc.Config {
+	c := rpc.Config{Tables: rpc.House(), Log: h.telemetry.Log, Traces: h.telemetry.Traces, TrustClaims: h.config.Trust.Insecure}
+	if secure := h.serverTLS(); secure != nil {
+		c.TLS = credentials.NewTLS(secure)
+	}
+	return c
+}
+
+// serverTLS secures a listener that only the roles reach, or any role without one; nil where the process has no identity.
+func (h *house) serverTLS(roles ...string) *tls.Config {
+	if h.identity == nil {
+		return nil
+	}
+	return h.identity.Server(roles...)
+}
+
+// clientTLS secures a connection to a process of a role; nil where this process has no identity.
+func (h *house) clientTLS(role string) *tls.Config {
+	if h.identity == nil {
+		return nil
+	}
+	return h.identity.Client(role)
 }
 
 // Run answers until ctx ends.
@@ -59,16 +87,16 @@ func listenGRPC(setting, address string) ([]net.Listener, error) {
 	return []net.Listener{l}, nil
 }
 
-// reach is the way of a role to a service: to that of this process, or to the address of a setting; nil when there is
+// reach is the way of a caller to a service, which is of the role server: to that of this process, or to the address of a setting; nil when there is
 // neither.
-func (h *house) reach(local *grpcNode, setting, address string, role rpc.Role) (grpc.ClientConnInterface, error) {
+func (h *house) reach(local *grpcNode, setting, address string, server, caller rpc.Role) (grpc.ClientConnInterface, error) {
 	switch {
 	case local != nil:
-		return local.server.Local(role), nil
+		return local.server.Local(caller), nil
 	case address == "":
 		return nil, nil
 	}
-	conn, err := h.peers.dial(address, role)
+	conn, err := h.peers.dial(address, server, caller)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // MeteringConfig are the settings of metering.
 type MeteringConfig struct {
-	GRPCListen    string        `yaml:"grpc_listen" help:"address where edges and admin in other processes ask; trusted networks only"`
+	GRPCListen    string        `yaml:"grpc_listen" help:"address where edges and admin in other processes ask"`
 	QuotaLease    time.Duration `yaml:"quota_lease" default:"1m" help:"how long an edge may hold requests of a quota that it has not served"`
 	ThrottleLease time.Duration `yaml:"throttle_lease" default:"500ms" help:"how long an edge may hold tokens of a throttle"`
 	MaxLease      int64         `yaml:"max_lease" default:"1000" help:"the most requests of a quota in one lease: what the crash of an edge can cost, for each key"`
@@ -62,7 +62,7 @@ func (n *meteringNode) Ready() <-chan struct{} { return n.service.Ready() }
 // meteringClient asks the metering of this process, or one elsewhere; nil when there is none: edges then enforce throttles
 // alone, and usage is not counted.
 func (h *house) meteringClient(role rpc.Role) (meteringv1.MeteringClient, error) {
-	conn, err := h.reach(h.metering, "metering_address", h.config.MeteringAddress, role)
+	conn, err := h.reach(h.metering, "metering_address", h.config.MeteringAddress, rpc.Metering, role)
 	if conn == nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ package roles
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/settings"
 	"github.com/limen-gateway/limen/platform/telemetry"
+	"github.com/limen-gateway/limen/platform/trust"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	"github.com/limen-gateway/limen/services/functions"
 	"github.com/limen-gateway/limen/services/wsconn"
@@ -38,6 +40,7 @@ type Config struct {
 	Region      string           `yaml:"region" default:"us-east-1" help:"the region that limen dev prints"`
 	RootKeyFile string           `yaml:"root_access_key_file" env:"LIMEN_ROOT_ACCESS_KEY_FILE" help:"the file of root keys; limen dev makes root-keys in the data folder"`
 	Telemetry   telemetry.Config `yaml:"telemetry"`
+	Trust       trust.Config     `yaml:"trust"`
 	Etcd        EtcdConfig       `yaml:"etcd"`
 	NATS        NATSConfig       `yaml:"nats"`
 	Admin       AdminConfig      `yaml:"admin"`
@@ -69,6 +72,7 @@ func (c *Config) Check() error {
 type house struct {
 	config    Config
 	telemetry *telemetry.Telemetry
+	identity  *trust.Identity  // nil in a process that is alone, or speaks plaintext
 	etcd      *clientv3.Client // lent by etcd, or a client of one elsewhere
 	nats      *nats.Conn       // lent by nats, or a client of one elsewhere
 	admin     *controlPlane
@@ -90,7 +94,7 @@ func (h *house) configClient(role string) (configv1.ConfigClient, error) {
 	if h.config.AdminAddress == "" {
 		return nil, fmt.Errorf("admin_address (LIMEN_ADMIN_ADDRESS) must name where admin is: this process does not play the role")
 	}
-	conn, err := h.peers.dial(h.config.AdminAddress, rpc.Role(role))
+	conn, err := h.peers.dial(h.config.AdminAddress, rpc.Admin, rpc.Role(role))
 	if err != nil {
 		return nil, fmt.Errorf("admin_address: %w", err)
 	}
@@ -146,10 +150,14 @@ type DevProcess struct {
 	front    *front
 }
 
-// Dev lists the services of a process that plays every role.
-func Dev(c Config, t *telemetry.Telemetry) *DevProcess {
+// Dev lists the services of a process that plays every role. It has no certificate, since that names one role.
+func Dev(c Config, t *telemetry.Telemetry) (*DevProcess, error) {
 	settings.Defaults(&c)
-	h := &house{config: c, telemetry: t, peers: newPeers(), dev: true}
+	if c.Trust.CertFile != "" {
+		return nil, settings.Refuse("trust.cert_file", "is for limen server: one process that plays every role has no certificate of one")
+	}
+	h := newHouse(c, t, nil)
+	h.dev = true
 	f := newFront(h)
 	services := h.list(all())
 	for i := range services {
@@ -157,7 +165,7 @@ func Dev(c Config, t *telemetry.Telemetry) *DevProcess {
 			services[i].Service = f
 		}
 	}
-	return &DevProcess{services, h, f}
+	return &DevProcess{services, h, f}, nil
 }
 
 // Address is where it answers, once its services are ready.
@@ -185,8 +193,32 @@ func Server(c Config, t *telemetry.Telemetry, names ...string) ([]run.Named, err
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("no role is named; the roles are %s", strings.Join(Names(), ", "))
 	}
-	h := &house{config: c, telemetry: t, peers: newPeers()}
-	return h.list(chosen), nil
+	identity, err := identityOf(c.Trust, t.Log, names)
+	if err != nil {
+		return nil, err
+	}
+	return newHouse(c, t, identity).list(chosen), nil
+}
+
+func newHouse(c Config, t *telemetry.Telemetry, identity *trust.Identity) *house {
+	return &house{config: c, telemetry: t, identity: identity, peers: newPeers(identity)}
+}
+
+// identityOf opens the certificate of a process that plays the named roles. Without one the settings must say that the
+// network is trusted: nothing of a cluster speaks plaintext unasked.
+func identityOf(c trust.Config, log *slog.Logger, names []string) (*trust.Identity, error) {
+	identity, err := trust.Open(c, log)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("trust: %w", err)
+	case identity == nil && !c.Insecure:
+		return nil, fmt.Errorf("trust.cert_file (LIMEN_TRUST_CERT_FILE) must name this process's certificate (limen ca issue); or trust.insecure=true, where every host of the network is trusted")
+	case identity == nil:
+		log.Warn("plaintext between processes: any host of the network can play any role", "setting", "trust.insecure")
+	case len(names) > 1 || identity.Role() != names[0]:
+		return nil, fmt.Errorf("trust.cert_file: is of role %s, and the process would play %s: a certificate is for one role, and a process with one plays that alone", identity.Role(), strings.Join(names, ", "))
+	}
+	return identity, nil
 }
 
 // list puts the telemetry, and clients of what runs elsewhere, before the roles.

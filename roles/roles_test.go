@@ -41,7 +41,8 @@ func start(t *testing.T, c Config, roles []role) (*house, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{config: c, telemetry: tel, peers: newPeers()}
+	c.Trust.Insecure = true
+	h := newHouse(c, tel, nil)
 	g := run.New(tel.Log, h.list(roles)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -130,7 +131,10 @@ func TestDevAnswersOnOnePort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := Dev(c, tel)
+	dev, err := Dev(c, tel)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var names []string
 	for _, n := range dev.Services {
 		names = append(names, n.Name)
@@ -225,7 +229,7 @@ func TestStoresElsewhereMustBeNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &house{telemetry: tel, peers: newPeers()}
+		h := &house{telemetry: tel, peers: newPeers(nil)}
 		err = run.New(nil, h.list([]role{{name: "x", needs: []string{tt.needs}}})...).Run(t.Context())
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("error %v, want %s", err, tt.want)
@@ -272,7 +276,8 @@ func BenchmarkDurableWrite(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := &house{config: c, telemetry: tel, peers: newPeers()}
+	c.Trust.Insecure = true
+	h := newHouse(c, tel, nil)
 	g := run.New(nil, h.list(all()[:2])...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

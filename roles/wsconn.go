@@ -64,7 +64,7 @@ func (h *house) edgeClient() (edgev1.EdgeClient, error) {
 	case h.edge.Load() != nil:
 		conn = h.edge.Load().server.Local(rpc.Wsconn)
 	case address != "":
-		dialed, err := h.peers.dial(address, rpc.Wsconn)
+		dialed, err := h.peers.dial(address, rpc.Edge, rpc.Wsconn)
 		if err != nil {
 			return nil, fmt.Errorf("wsconn.edge_address: %w", err)
 		}

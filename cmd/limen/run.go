@@ -37,7 +37,10 @@ func devCommand() *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		dev := roles.Dev(config, t)
+		dev, err := roles.Dev(config, t)
+		if err != nil {
+			return nil, err
+		}
 		var seed roles.Seed
 		prepare := func(ctx context.Context) (err error) {
 			seed, err = dev.Seed(ctx, c.Flags().Arg(0))

@@ -3,6 +3,7 @@ package functions
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,11 +24,13 @@ const maxAnswer = 7 << 20
 // connections, which Close ends.
 type Client struct{ http *http.Client }
 
-// NewClient makes a Client with connections of its own.
-func NewClient() *Client {
+// NewClient makes a Client with connections of its own; secure is the TLS configuration of those to https addresses, nil
+// the standard one.
+func NewClient(secure *tls.Config) *Client {
 	return &Client{&http.Client{
 		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
+			TLSClientConfig: secure,
+			Proxy:           http.ProxyFromEnvironment, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
 		},
 		// A redirected POST would lose its payload; the form knows no redirects.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -126,7 +129,8 @@ func refusal(resp *http.Response, body []byte, id string) *Error {
 // Config says where functions are.
 type Config struct {
 	Host     Host              // in this process, or nil
-	Endpoint string            // of a function host, when Host is nil: http://functions:9001
+	Endpoint string            // of a function host, when Host is nil: https://functions:9001
+	TLS      *tls.Config       // of connections to https targets; nil is the standard one
 	Targets  map[string]string // function ARN, qualified or not, to the URL of a target of its own; asked first
 }
 
@@ -151,7 +155,7 @@ func New(c Config) (*Invoker, error) {
 			return nil, fmt.Errorf("function target %s: %w", name, err)
 		}
 	}
-	return &Invoker{config: c, client: NewClient()}, nil
+	return &Invoker{config: c, client: NewClient(c.TLS)}, nil
 }
 
 func checkURL(address string) error {

@@ -141,7 +141,7 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("%s gives %v", name, err)
 		}
 	}
-	if _, err := NewClient().Post(context.Background(), "://", nil, Options{}); err == nil {
+	if _, err := NewClient(nil).Post(context.Background(), "://", nil, Options{}); err == nil {
 		t.Error("posted to nowhere")
 	}
 }

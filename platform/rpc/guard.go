@@ -2,11 +2,9 @@ package rpc
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -15,14 +13,12 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/limen-gateway/limen/platform/trust"
 )
 
-const (
-	// roleURI begins the URI name in a certificate that says the role of its owner: limen://role/edge.
-	roleURI = "limen://role/"
-	// roleKey is the metadata in which a caller without a certificate claims its role.
-	roleKey = "limen-role"
-)
+// roleKey is the metadata in which a caller without a certificate claims its role.
+const roleKey = "limen-role"
 
 type callerKey struct{}
 
@@ -30,22 +26,6 @@ type callerKey struct{}
 func Caller(ctx context.Context) Role {
 	r, _ := ctx.Value(callerKey{}).(Role)
 	return r
-}
-
-// RoleOf reads the role from a certificate; empty when it names none or several.
-func RoleOf(c *x509.Certificate) Role {
-	var role Role
-	for _, u := range c.URIs {
-		name, ok := strings.CutPrefix(u.String(), roleURI)
-		if !ok {
-			continue
-		}
-		if role != "" {
-			return ""
-		}
-		role = Role(name)
-	}
-	return role
 }
 
 // identify finds out who calls.
@@ -59,7 +39,7 @@ func (s *Server) identify(ctx context.Context) Role {
 		return auth.role
 	case credentials.TLSInfo:
 		if chains := auth.State.VerifiedChains; len(chains) > 0 {
-			return RoleOf(chains[0][0])
+			return Role(trust.RoleOf(chains[0][0]))
 		}
 		return ""
 	}

@@ -56,7 +56,7 @@ type key struct{ region, account, name string }
 // New makes a host without functions. It starts nothing.
 func New(c Config) *Host {
 	return &Host{
-		config: c, starter: pool.NewStarter(), remote: functions.NewClient(), queued: make(chan struct{}, maxQueued),
+		config: c, starter: pool.NewStarter(), remote: functions.NewClient(nil), queued: make(chan struct{}, maxQueued),
 		ready: make(chan struct{}), pools: map[key]*pool.Pool{},
 	}
 }
