@@ -270,7 +270,7 @@ func TestSpeaksOfItself(t *testing.T) {
 			}
 			return nil
 		}
-		if p == "Makefile" {
+		if p == "Makefile" || p == ".git" { // a work tree of its own has a file for the folder
 			return nil
 		}
 		text, err := os.ReadFile(p)
