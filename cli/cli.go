@@ -27,7 +27,7 @@ func New(more ...*cobra.Command) *cobra.Command {
 	}
 	root.AddCommand(more...)
 	root.AddCommand(versionCommand(), healthCommand(), tokenCommand(), sampleCommand(), explainCommand(), waitCommand(), functionCommand(),
-		vtlCommand(), jsonpathCommand(), policyCommand(), caCommand())
+		vtlCommand(), jsonpathCommand(), policyCommand(), caCommand(), clusterCommand())
 	return root
 }
 

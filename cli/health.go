@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/limen-gateway/limen/platform/run"
 )
 
 // maxAnswer is as much of an answer as is shown.
@@ -16,7 +18,7 @@ const maxAnswer = 4 << 10
 
 func healthCommand() *cobra.Command {
 	var address string
-	var timeout time.Duration
+	var timeout, wait time.Duration
 	c := &cobra.Command{
 		Use:   "health [ROLE]",
 		Short: "Ask a running process, or one role of it, whether it is ready",
@@ -28,9 +30,7 @@ func healthCommand() *cobra.Command {
 			if len(args) == 1 {
 				path += "/" + args[0]
 			}
-			ctx, cancel := context.WithTimeout(c.Context(), timeout)
-			defer cancel()
-			answer, err := ask(ctx, "http://"+address+path)
+			answer, err := askWithin(c.Context(), "http://"+address+path, timeout, wait)
 			if err != nil {
 				return err
 			}
@@ -40,7 +40,24 @@ func healthCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&address, "address", "127.0.0.1:4566", "host:port of the side listener")
 	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait for an answer")
+	c.Flags().DurationVar(&wait, "wait", 0, "ask again for as long as this until it is ready")
 	return c
+}
+
+// askAgain is how often a process that is not ready is asked.
+const askAgain = 200 * time.Millisecond
+
+// askWithin asks until there is a good answer or the time is over; the error is that of the last answer.
+func askWithin(ctx context.Context, url string, timeout, wait time.Duration) (string, error) {
+	until := time.Now().Add(wait)
+	for {
+		one, cancel := context.WithTimeout(ctx, timeout)
+		answer, err := ask(one, url)
+		cancel()
+		if err == nil || time.Now().After(until) || !run.Pause(ctx, askAgain) {
+			return answer, err
+		}
+	}
 }
 
 // ask returns the body of a good answer; any other is an error.

@@ -50,7 +50,12 @@ func accessKey(dataDir, account string) (rootkeys.Key, error) {
 		}
 		return k, nil
 	}
-	keys, err := rootkeys.Load(filepath.Join(dataDir, "root-keys"))
+	return rootKey(filepath.Join(dataDir, rootKeysFile), account)
+}
+
+// rootKey is that of an account in a file, the first without one.
+func rootKey(file, account string) (rootkeys.Key, error) {
+	keys, err := rootkeys.Load(file)
 	if err != nil {
 		return rootkeys.Key{}, err
 	}

@@ -236,7 +236,7 @@ func (h *house) list(roles []role) []run.Named {
 }
 
 func (h *house) named(name string, build func(*house) (run.Service, error)) run.Named {
-	return run.Named{Name: name, Service: &lazy{house: h, build: build, ready: make(chan struct{})}}
+	return run.Named{Name: name, Service: &lazy{name: name, house: h, build: build, ready: make(chan struct{})}}
 }
 
 // RootKeys reads the root keys of a process; dev makes a file of them at first start.
@@ -257,6 +257,7 @@ func RootKeys(c Config, dev bool) (keys []rootkeys.Key, path string, err error) 
 
 // lazy is a service that is built when it is its turn to start.
 type lazy struct {
+	name  string
 	house *house
 	build func(*house) (run.Service, error)
 	ready chan struct{}
@@ -271,7 +272,7 @@ func (l *lazy) Run(ctx context.Context) error {
 	}
 	readier, ok := s.(interface{ Ready() <-chan struct{} })
 	if !ok {
-		close(l.ready)
+		l.started()
 		return s.Run(ctx)
 	}
 	ended := make(chan struct{})
@@ -279,7 +280,7 @@ func (l *lazy) Run(ctx context.Context) error {
 	wg.Go(func() {
 		select {
 		case <-readier.Ready():
-			close(l.ready)
+			l.started()
 		case <-ended:
 		}
 	})
@@ -287,4 +288,10 @@ func (l *lazy) Run(ctx context.Context) error {
 	close(ended)
 	wg.Wait()
 	return err
+}
+
+// started tells the services after this one, and the probes (/readyz/{role}).
+func (l *lazy) started() {
+	l.house.telemetry.Health.Running(l.name)
+	close(l.ready)
 }

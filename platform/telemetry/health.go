@@ -41,6 +41,15 @@ func (h *Health) Check(name string, check func(context.Context) error) {
 	h.set(func() { h.checks[name] = check })
 }
 
+// Running says that a part of the process is ready: it passes, where it has no check of its own that says more.
+func (h *Health) Running(name string) {
+	h.set(func() {
+		if h.checks[name] == nil {
+			h.checks[name] = func(context.Context) error { return nil }
+		}
+	})
+}
+
 func (h *Health) set(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
