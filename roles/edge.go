@@ -2,6 +2,7 @@ package roles
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"github.com/limen-gateway/limen/platform/connections"
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/linewriter"
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/seal"
@@ -32,6 +34,11 @@ type EdgeConfig struct {
 	Suffixes     []string      `yaml:"suffixes" help:"domains under which {api}.execute-api.{region} names an API, beside AWS's and localhost"`
 	RecentBytes  int           `yaml:"recent_bytes" default:"16777216" help:"how much memory the records of recent requests may take, for explanations"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" help:"how long requests in flight may take when the edge ends"`
+	DrainGrace   time.Duration `yaml:"drain_grace" default:"5s" help:"how long an edge that is told to end goes on, not ready and asking its clients to leave, so that load balancers see it first; limen dev ends at once"`
+	// ProxyProtocolFrom and ForwardedFor say whose word is taken for the address of a client.
+	ProxyProtocolFrom proxyprotocol.Networks `yaml:"proxy_protocol_from" help:"networks (10.0.0.0/8,…) of load balancers that begin connections with a PROXY header, version 1 or 2; none"`
+	ForwardedFor      proxyprotocol.Networks `yaml:"forwarded_for_from" help:"networks of proxies whose X-Forwarded-For, -Proto and -Port are believed; none"`
+
 	Functions    string        `yaml:"functions_url" help:"URL of the functions host, when it is not in this process: https://functions:9001"`
 	Authz        string        `yaml:"authz_address" help:"host:port of authz.grpc_listen, when authz is not in this process"`
 	Cache        string        `yaml:"cache_address" help:"host:port of cache.grpc_listen, when the cache is not in this process; without one nothing is cached"`
@@ -59,7 +66,10 @@ func (c *EdgeConfig) Check() error {
 	if c.AccountRate < 0 || c.AccountBurst < 0 {
 		return settings.Refuse("account_rate", "must not be negative, nor account_burst")
 	}
-	return nil
+	if c.DrainTimeout < 0 || c.DrainGrace < 0 {
+		return settings.Refuse("drain_timeout", "must not be negative, nor drain_grace")
+	}
+	return errors.Join(c.ProxyProtocolFrom.Check("proxy_protocol_from"), c.ForwardedFor.Check("forwarded_for_from"))
 }
 
 // edgeNode is the role edge: the service and the gRPC server that answers for it.
@@ -117,7 +127,7 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	}
 	service, err := edge.New(edge.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
-		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, Dir: h.config.DataDir, AdvertiseAddress: advertised,
+		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, DrainGrace: h.grace(c.DrainGrace), ProxyProtocolFrom: c.ProxyProtocolFrom, ForwardedFrom: c.ForwardedFor, Dir: h.config.DataDir, AdvertiseAddress: advertised,
 		DenyQuota: c.QuotaFallback == "deny", MeteringTimeout: c.MeteringTimeout, CacheTimeout: c.CacheTimeout, NearCacheBytes: c.NearCache, AccountLimit: accountLimit(c),
 		AccessJSON: h.config.Telemetry.LogFormat == "json",
 	}, edge.Deps{
@@ -170,8 +180,12 @@ func (n *edgeNode) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.server.Serve(ctx, listeners...) })
-	g.Go(func() error { return n.service.Run(ctx) })
-	g.Go(func() error { return runAsker(ctx, n.asker) })
+	asking, answered := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer answered() // who asks for connections is asked until the last request is answered
+		return n.service.Run(ctx)
+	})
+	g.Go(func() error { return runAsker(asking, n.asker) })
 	return g.Wait()
 }
 

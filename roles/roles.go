@@ -108,6 +108,14 @@ func (h *house) edgeKeyFile() string {
 	return h.dir("edge-key")
 }
 
+// grace is how long a role goes on, not ready, before it ends. Nothing stands before the one port of dev that would look.
+func (h *house) grace(d time.Duration) time.Duration {
+	if h.dev {
+		return 0
+	}
+	return d
+}
+
 func (h *house) dir(name string) string { return filepath.Join(h.config.DataDir, name) }
 
 // role is one entry of the list of all roles.
@@ -129,7 +137,7 @@ func all() []role {
 		{name: "functions", build: newFunctions},
 		{name: "authz", build: newAuthz},
 		{name: "cache", build: newCache},
-		{name: "edge", build: newEdge, drains: func(c Config) time.Duration { return c.Edge.DrainTimeout }},
+		{name: "edge", build: newEdge, drains: func(c Config) time.Duration { return c.Edge.DrainGrace + c.Edge.DrainTimeout }},
 		{name: "wsconn", build: newWsconn, needs: []string{"nats"}, drains: func(c Config) time.Duration { return c.Wsconn.DrainTimeout }},
 	}
 }

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 // start runs the roles of a process in dir and returns its house and what ends it.
 func start(t *testing.T, c Config, roles []role) (*house, func()) {
 	t.Helper()
+	if c.Edge.DrainGrace == 0 {
+		c.Edge.DrainGrace = 1 // no load balancer looks
+	}
 	settings.Defaults(&c)
 	tel, err := telemetry.New(c.Telemetry, "limen-test", "0")
 	if err != nil {

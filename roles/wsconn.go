@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/limen-gateway/limen/platform/connections"
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/settings"
@@ -19,10 +20,13 @@ import (
 
 // WsconnConfig are the settings of a node that owns WebSocket connections.
 type WsconnConfig struct {
-	Listen       string        `yaml:"listen" help:"address for clients that come without an edge before this node"`
-	TLSListen    string        `yaml:"tls_listen" help:"the same over TLS"`
-	CertFile     string        `yaml:"cert_file" help:"PEM file of the certificate of tls_listen"`
-	KeyFile      string        `yaml:"key_file" help:"PEM file of the certificate's key"`
+	Listen    string `yaml:"listen" help:"address for clients that come without an edge before this node"`
+	TLSListen string `yaml:"tls_listen" help:"the same over TLS"`
+	CertFile  string `yaml:"cert_file" help:"PEM file of the certificate of tls_listen"`
+	KeyFile   string `yaml:"key_file" help:"PEM file of the certificate's key"`
+	// ProxyProtocolFrom says whose word is taken for the address of a client.
+	ProxyProtocolFrom proxyprotocol.Networks `yaml:"proxy_protocol_from" help:"networks (10.0.0.0/8,…) of load balancers that begin connections with a PROXY header, version 1 or 2; none"`
+
 	Edge         string        `yaml:"edge_address" help:"host:port of edge.grpc_listen, when no edge is in this process"`
 	DrainWindow  time.Duration `yaml:"drain_window" default:"10s" help:"over how long the close frames are spread when the node ends and has many connections"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" help:"how long connections may take to end when the node does"`
@@ -36,7 +40,7 @@ func (c *WsconnConfig) Check() error {
 	if c.DrainWindow < 0 || c.DrainTimeout < c.DrainWindow {
 		return settings.Refuse("drain_timeout", "must not be shorter than drain_window")
 	}
-	return nil
+	return c.ProxyProtocolFrom.Check("proxy_protocol_from")
 }
 
 // newWsconn stands behind the edge in the list: it starts later and ends before it, so that the ends of its connections
@@ -48,7 +52,7 @@ func newWsconn(h *house) (run.Service, error) {
 		return nil, err
 	}
 	service, err := wsconn.New(wsconn.Config{
-		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, DrainWindow: c.DrainWindow, DrainTimeout: c.DrainTimeout,
+		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, ProxyProtocolFrom: c.ProxyProtocolFrom, DrainWindow: c.DrainWindow, DrainTimeout: c.DrainTimeout,
 	}, wsconn.Deps{Edge: edges, NATS: h.nats, Log: h.telemetry.Log, Meter: h.telemetry.Meters.Meter("limen/wsconn"), Traces: h.telemetry.Traces})
 	if err != nil {
 		return nil, err

@@ -297,8 +297,12 @@ func format(v reflect.Value) string {
 			return ""
 		}
 		return format(v.Elem())
-	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String:
-		return strings.Join(v.Interface().([]string), ",")
+	case v.Kind() == reflect.Slice:
+		var items []string
+		for i := range v.Len() {
+			items = append(items, format(v.Index(i)))
+		}
+		return strings.Join(items, ",")
 	case v.Kind() == reflect.Map && v.Type() == reflect.TypeFor[map[string]string]():
 		m := v.Interface().(map[string]string)
 		var pairs []string

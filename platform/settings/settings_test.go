@@ -98,7 +98,7 @@ store.peers     a,b         limen.yaml:6
 key_file        /key        environment LIMEN_MASTER_KEY_FILE
 token           ****        environment LIMEN_TOKEN
 labels          team=blue   limen.yaml:7
-targets         [{one 3}]   limen.yaml:9
+targets         {one 3}     limen.yaml:9
 rate            0.5         flag --rate
 `
 	if diff := cmp.Diff(wantPrint, printed.String()); diff != "" {

@@ -25,6 +25,7 @@ import (
 	"github.com/limen-gateway/limen/core/executionlog"
 	"github.com/limen-gateway/limen/core/throttle"
 	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	"github.com/limen-gateway/limen/platform/seal"
 	"github.com/limen-gateway/limen/platform/snapshots"
 	"github.com/limen-gateway/limen/platform/telemetry"
@@ -57,6 +58,12 @@ type Config struct {
 	RecentBytes int
 	// DrainTimeout is how long requests in flight get when the edge ends; 0 is 30 s.
 	DrainTimeout time.Duration
+	// DrainGrace is how long the edge goes on before it ends, asking its clients to leave; 0 is not at all.
+	DrainGrace time.Duration
+	// ProxyProtocolFrom are the networks of proxies that tell of the client by a PROXY header before the first byte.
+	ProxyProtocolFrom proxyprotocol.Networks
+	// ForwardedFrom are the networks of proxies that tell of the client by X-Forwarded-For, -Proto and -Port.
+	ForwardedFrom proxyprotocol.Networks
 	// Dir keeps the last good configuration; empty keeps none.
 	Dir string
 	// DenyQuota refuses requests under a quota while metering does not answer.
@@ -137,6 +144,7 @@ type Service struct {
 	counters *counters
 	access   accessLog
 	tracing  tracing
+	proxies  *proxyprotocol.Trusted
 	server   *listener.Server
 	follower *snapshots.Follower
 }
@@ -162,10 +170,12 @@ func New(config Config, deps Deps) (*Service, error) {
 		Node: deps.Node, Connections: &connections.API{Authz: deps.Authz, Asker: deps.Connections},
 		Suffixes: config.Suffixes, Logger: deps.Log,
 	})
-	if s.counters, err = newCounters(deps.Meter); err != nil {
+	s.proxies = proxyprotocol.Trust(config.ProxyProtocolFrom, deps.Log)
+	if s.counters, err = newCounters(deps.Meter, s.proxies.Malformed); err != nil {
 		return nil, err
 	}
-	s.server = listener.New(listener.Config{Number: s.plans.Number, Handler: door{s}, Fallback: deps.Fallback, DrainTimeout: config.DrainTimeout, Logger: deps.Log})
+	s.server = listener.New(listener.Config{Number: s.plans.Number, Handler: door{s}, Fallback: deps.Fallback, Logger: deps.Log,
+		DrainTimeout: config.DrainTimeout, DrainGrace: config.DrainGrace, ProxyProtocol: s.proxies, Forwarded: listener.Forwarded(config.ForwardedFrom)})
 	if deps.Admin != nil {
 		s.follower = snapshots.New(snapshots.Config{
 			Role: "edge", Address: config.AdvertiseAddress, Dir: config.Dir, Keyring: deps.Keyring, Admin: deps.Admin, Log: deps.Log,
@@ -186,7 +196,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	backends, stop := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error {
-		defer stop() // backends are needed until the last request is answered
+		defer stop() // backends and configuration are needed until the last request is answered
 		return s.server.Run(ctx, sockets...)
 	})
 	group.Go(func() error {
@@ -198,7 +208,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	})
 	if s.follower != nil {
-		group.Go(func() error { return s.follower.Run(ctx) })
+		group.Go(func() error { return s.follower.Run(backends) })
 	}
 	return group.Wait()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/limen-gateway/limen/core/executionlog"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
+	"github.com/limen-gateway/limen/services/edge/internal/listener"
 	"github.com/limen-gateway/limen/services/edge/internal/plan"
 )
 
@@ -25,6 +26,7 @@ func (s *Service) Invoke(ctx context.Context, r *edgev1.InvokeRequest) (*edgev1.
 	x.Request.Received = time.Now()
 	if c := r.GetConnect(); c != nil {
 		setConnect(x, c)
+		listener.Forwarded(s.config.ForwardedFrom).Apply(&x.Request)
 		x.AssignIDs(s.plans.Number())
 		x.Record.Add(executionlog.PhaseReceive, executionlog.Received, x.Request.Method, x.Request.Path, x.Request.Protocol, x.SourceIP())
 		return s.connect(s.tracing.begin(ctx, x), x, r.GetConnectionId()), nil

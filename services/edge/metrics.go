@@ -33,8 +33,9 @@ type counters struct {
 	series map[series]*counts
 }
 
-// newCounters registers the instruments. A nil meter registers none.
-func newCounters(m metric.Meter) (*counters, error) {
+// newCounters registers the instruments; malformedProxy counts connections that a malformed PROXY header ended. A nil meter
+// registers none.
+func newCounters(m metric.Meter, malformedProxy func() int64) (*counters, error) {
 	c := &counters{series: map[series]*counts{}}
 	if m == nil {
 		return c, nil
@@ -59,10 +60,15 @@ func newCounters(m metric.Meter) (*counters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge metrics: %w", err)
 	}
+	proxy, err := m.Int64ObservableCounter("limen_proxy_protocol_malformed", metric.WithDescription("Connections from trusted proxies that were closed for their PROXY header"))
+	if err != nil {
+		return nil, fmt.Errorf("edge metrics: %w", err)
+	}
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		c.observe(o, requests, latency, backend, sent, cache)
+		o.ObserveInt64(proxy, malformedProxy())
 		return nil
-	}, requests, latency, backend, sent, cache)
+	}, requests, latency, backend, sent, cache, proxy)
 	if err != nil {
 		return nil, fmt.Errorf("edge metrics: %w", err)
 	}

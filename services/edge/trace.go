@@ -106,11 +106,7 @@ func facts(x *exchange.Exchange) []attribute.KeyValue {
 	if x.Request.Protocol == "" {
 		return out // an event, which came in no request
 	}
-	scheme := "http"
-	if x.Request.TLS != nil {
-		scheme = "https"
-	}
-	return append(out, semconv.HTTPRequestMethodKey.String(strings.Clone(r.Method)), semconv.URLScheme(scheme),
+	return append(out, semconv.HTTPRequestMethodKey.String(strings.Clone(r.Method)), semconv.URLScheme(x.Request.Scheme()),
 		semconv.NetworkProtocolVersion(strings.TrimPrefix(strings.Clone(x.Request.Protocol), "HTTP/")),
 		semconv.UserAgentOriginal(strings.Clone(x.HeaderFold("user-agent"))))
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 
 	platform "github.com/limen-gateway/limen/platform/connections"
 	"github.com/limen-gateway/limen/platform/functions"
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	"github.com/limen-gateway/limen/platform/snapshots"
 	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
 	apigatewayv2v1 "github.com/limen-gateway/limen/proto/apigatewayv2/v1"
@@ -558,6 +560,14 @@ func TestConnectByInvoke(t *testing.T) {
 	if e := <-events; !strings.Contains(e, `"X-Forwarded-For":"192.0.2.9"`) || !strings.Contains(e, `"X-Forwarded-Proto":"https"`) {
 		t.Error(e)
 	}
+	plain := connect.Headers
+	connect.Tls, connect.Headers = false, append(plain[:len(plain):len(plain)], &edgev1.Header{Name: "X-Forwarded-For", Value: "203.0.113.9, 198.51.100.1"}, &edgev1.Header{Name: "X-Forwarded-Proto", Value: "https"})
+	w.edge.config.ForwardedFrom = proxyprotocol.Networks{netip.MustParsePrefix("192.0.2.0/24")}
+	invoke()
+	if e := <-events; !strings.Contains(e, `"X-Forwarded-For":"203.0.113.9, 198.51.100.1"`) || !strings.Contains(e, `"X-Forwarded-Proto":"https"`) || !strings.Contains(e, `"sourceIp":"198.51.100.1"`) {
+		t.Errorf("through a trusted proxy: %s", e)
+	}
+	connect.Headers, w.edge.config.ForwardedFrom = plain, nil
 	publishSocket(w.edge, wsRoute("$default", false, nil))
 	if got := invoke().GetConnected(); got.GetConnectionId() != connectionID || got.GetSourceIp() != "192.0.2.9" {
 		t.Errorf("without $connect: %v", got)

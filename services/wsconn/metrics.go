@@ -17,7 +17,7 @@ type counters struct {
 	opened, closed, received, sent, pushed, full metric.Int64Counter
 }
 
-func newCounters(m metric.Meter, open func() int) (*counters, error) {
+func newCounters(m metric.Meter, open func() int, malformedProxy func() int64) (*counters, error) {
 	if m == nil {
 		m = noop.Meter{}
 	}
@@ -35,7 +35,13 @@ func newCounters(m metric.Meter, open func() int) (*counters, error) {
 		pushed:   counter("limen_websocket_messages_queued", "messages that were queued for clients"),
 		full:     counter("limen_websocket_messages_dropped", "messages that a full queue refused"),
 	}
-	_, err := m.Int64ObservableGauge("limen_websocket_connections", metric.WithDescription("connections that are open"),
+	_, err := m.Int64ObservableCounter("limen_proxy_protocol_malformed", metric.WithDescription("connections from trusted proxies that were closed for their PROXY header"),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(malformedProxy())
+			return nil
+		}))
+	problems = append(problems, err)
+	_, err = m.Int64ObservableGauge("limen_websocket_connections", metric.WithDescription("connections that are open"),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(int64(open()))
 			return nil

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/limen-gateway/limen/platform/connections"
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 	"github.com/limen-gateway/limen/services/wsconn/internal/dispatch"
@@ -40,7 +41,9 @@ type Config struct {
 	TLSAddress string
 	CertFile   string
 	KeyFile    string
-	Limits     Limits
+	// ProxyProtocolFrom are the networks of proxies that tell of the client by a PROXY header before the first byte.
+	ProxyProtocolFrom proxyprotocol.Networks
+	Limits            Limits
 	// Workers bounds the messages that are on their way to an edge; 0 is 4,096.
 	Workers int
 	// DrainWindow is over how long the close frames are spread when the node ends, if there are many; 0 is 10 s. DrainTimeout
@@ -92,7 +95,8 @@ func New(config Config, deps Deps) (*Service, error) {
 	config.DrainWindow = cmp.Or(config.DrainWindow, 10*time.Second)
 	config.DrainTimeout = cmp.Or(config.DrainTimeout, 30*time.Second)
 	s := &Service{config: config, deps: deps}
-	counters, err := newCounters(deps.Meter, func() int { return s.hub.Len() })
+	proxies := proxyprotocol.Trust(config.ProxyProtocolFrom, deps.Log)
+	counters, err := newCounters(deps.Meter, func() int { return s.hub.Len() }, proxies.Malformed)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +113,7 @@ func New(config Config, deps Deps) (*Service, error) {
 		Dispatch: s.dispatch, Journal: s.node, Limits: config.Limits, Tick: config.Tick, DrainWindow: config.DrainWindow, DrainTimeout: config.DrainTimeout,
 		Now: deps.Now, Seen: counters.count, Log: deps.Log,
 	})
-	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.Mint, Take: s.Take, Log: deps.Log})
+	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.Mint, Take: s.Take, ProxyProtocol: proxies, Log: deps.Log})
 	return s, nil
 }
 

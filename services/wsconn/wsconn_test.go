@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/limen-gateway/limen/platform/connections"
 	"github.com/limen-gateway/limen/platform/natstest"
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	"github.com/limen-gateway/limen/platform/proxytest"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
@@ -262,6 +264,44 @@ func TestHandshakes(t *testing.T) {
 	w.edge.mu.Unlock()
 	if _, res, err := websocket.DefaultDialer.Dial("ws://"+w.addr+"/prod", nil); err == nil || res.StatusCode != 503 {
 		t.Errorf("without an edge: %v", err)
+	}
+}
+
+func TestProxyProtocol(t *testing.T) {
+	handshake := func(w *world, header string) {
+		t.Helper()
+		d := websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
+			c, err := net.Dial(network, addr)
+			if err == nil {
+				_, err = io.WriteString(c, header)
+			}
+			return c, err
+		}}
+		c, _, err := d.Dial("ws://"+w.addr+"/prod", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.t.Cleanup(func() { _ = c.Close() })
+	}
+	w := start(t, Config{ProxyProtocolFrom: proxyprotocol.Networks{netip.MustParsePrefix("127.0.0.0/8")}}, nil)
+	handshake(w, "PROXY TCP4 192.0.2.1 198.51.100.7 4000 443\r\n")
+	if c := w.event(isConnect).GetConnect(); c.GetRemote() != "192.0.2.1:4000" || c.GetLocalPort() != 443 {
+		t.Errorf("behind a trusted proxy: %s %d", c.GetRemote(), c.GetLocalPort())
+	}
+	handshake(w, "")
+	if c := w.event(isConnect).GetConnect(); !strings.HasPrefix(c.GetRemote(), "127.0.0.1:") {
+		t.Errorf("without a header: %s", c.GetRemote())
+	}
+	w = start(t, Config{}, nil)
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_, _ = io.WriteString(c, "PROXY TCP4 192.0.2.1 198.51.100.7 4000 443\r\nGET /prod HTTP/1.1\r\nHost: h\r\n\r\n")
+	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 400 {
+		t.Errorf("from a network that is not trusted: %v %v", res, err)
 	}
 }
 

@@ -41,6 +41,23 @@ type Request struct {
 	LocalPort uint16
 	TLS       *tls.ConnectionState // nil on plaintext
 	Received  time.Time
+
+	// Forwarded: a trusted proxy told of the client. The last X-Forwarded-For ends with Remote already, and Proto is what the
+	// client spoke to the proxy, "" when that was not told.
+	Forwarded bool
+	Proto     string
+}
+
+// Scheme is what the client spoke: http or https.
+func (r *Request) Scheme() string {
+	switch {
+	case r.Proto != "":
+		return r.Proto
+	case r.TLS != nil:
+		return "https"
+	default:
+		return "http"
+	}
 }
 
 // Response is the answer so far. The listener adds what every answer carries: Date, Content-Length, Connection and the

@@ -266,7 +266,7 @@ func HiddenFromMapping(name string) bool {
 	return false
 }
 
-// SourceIP is the address of the immediate peer.
+// SourceIP is the address of the client: the immediate peer, or whom a trusted proxy named.
 func (x *Exchange) SourceIP() string {
 	if x.Record.Source == "" {
 		x.Record.Source = x.Build(func(dst []byte) []byte { return x.Request.Remote.Addr().Unmap().AppendTo(dst) })

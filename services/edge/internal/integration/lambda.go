@@ -261,16 +261,16 @@ func eventHeaders(x *exchange.Exchange, in *exchange.Integration) []exchange.Fie
 
 // forwarding adds the headers that tell of the client; forwarded is what it sent of X-Forwarded-For itself.
 func forwarding(out []exchange.Field, x *exchange.Exchange, forwarded string) []exchange.Field {
-	if forwarded != "" {
-		forwarded += ", "
-	}
-	proto := "http"
-	if x.Request.TLS != nil {
-		proto = "https"
+	switch {
+	case x.Request.Forwarded: // it ends with the client already
+	case forwarded != "":
+		forwarded += ", " + x.SourceIP()
+	default:
+		forwarded = x.SourceIP()
 	}
 	return append(out,
 		exchange.Field{Name: "X-Amzn-Trace-Id", Value: x.Trace.Header},
-		exchange.Field{Name: "X-Forwarded-For", Value: forwarded + x.SourceIP()},
+		exchange.Field{Name: "X-Forwarded-For", Value: forwarded},
 		exchange.Field{Name: "X-Forwarded-Port", Value: strconv.Itoa(int(x.Request.LocalPort))},
-		exchange.Field{Name: "X-Forwarded-Proto", Value: proto})
+		exchange.Field{Name: "X-Forwarded-Proto", Value: x.Request.Scheme()})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/limen-gateway/limen/platform/peeked"
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/http1"
 )
@@ -25,6 +26,7 @@ type conn struct {
 
 	remote    netip.AddrPort
 	localPort uint16
+	proxied   proxyprotocol.Addresses // what a proxy told before the first byte
 
 	idle   atomic.Bool // no request in flight
 	handed bool        // the socket belongs to somebody else
@@ -53,6 +55,9 @@ func (c *conn) Read(p []byte) (int, error) {
 // run serves the connection to its end. kept tells that somebody else owns the socket now.
 func (c *conn) run(ctx context.Context, socket Socket) (kept bool) {
 	c.remote, c.localPort = addresses(c.net)
+	if c.s.cfg.ProxyProtocol.Trusts(c.net) && !c.readProxyHeader() {
+		return false
+	}
 	if socket.TLS != nil && !socket.Both {
 		if kept, ok := c.handshake(ctx, c.net, socket.TLS); !ok {
 			return kept
@@ -74,7 +79,7 @@ func (c *conn) run(ctx context.Context, socket Socket) (kept bool) {
 			continue
 		}
 		if first && c.tls == nil && c.isHTTP2() {
-			return c.s.h2conns.give(peeked.Conn(c.net, bytes.Clone(c.r.Buffered())))
+			return c.s.h2conns.give(c.proxied.Conn(peeked.Conn(c.net, bytes.Clone(c.r.Buffered()))))
 		}
 		if !c.serveOne(ctx) {
 			return c.handed
@@ -84,12 +89,35 @@ func (c *conn) run(ctx context.Context, socket Socket) (kept bool) {
 	return false
 }
 
+// readProxyHeader learns from a trusted proxy who the client is. While nothing came the connection is idle.
+func (c *conn) readProxyHeader() bool {
+	if c.net.SetReadDeadline(time.Now().Add(c.s.cfg.HeadTimeout)) != nil {
+		return false
+	}
+	c.idle.Store(true)
+	defer c.idle.Store(false)
+	if c.s.draining.Load() {
+		return false
+	}
+	told, rest, err := c.s.cfg.ProxyProtocol.Read(c.net)
+	if err != nil {
+		return false
+	}
+	c.s.mu.Lock()
+	c.net = rest
+	c.s.mu.Unlock()
+	if told.Source.IsValid() {
+		c.proxied, c.remote, c.localPort = told, told.Source, told.Destination.Port()
+	}
+	return true
+}
+
 // handshakeRecord is the first byte of TLS, which no request of HTTP begins with.
 const handshakeRecord = 0x16
 
 // handshake completes TLS and gives the connection to HTTP/2 when that was agreed on.
 func (c *conn) handshake(ctx context.Context, raw net.Conn, cfg *tls.Config) (kept, ok bool) {
-	tc := tls.Server(raw, cfg)
+	tc := tls.Server(c.proxied.Conn(raw), cfg)
 	ctx, cancel := context.WithTimeout(ctx, c.s.cfg.HeadTimeout)
 	defer cancel()
 	if err := tc.HandshakeContext(ctx); err != nil {
@@ -169,6 +197,7 @@ func (c *conn) serveOne(ctx context.Context) bool {
 	if err != nil {
 		return c.refuse(x, err)
 	}
+	c.s.cfg.Forwarded.Apply(&x.Request)
 	if c.s.cfg.Fallback != nil && !c.s.cfg.Handler.Claims(x) {
 		return c.serveFallback(ctx, x, f)
 	}
@@ -182,7 +211,7 @@ func (c *conn) serveOne(ctx context.Context) bool {
 		c.handOver(x)
 		return false
 	}
-	return c.respond(x, f.KeepAlive && healthy && !c.s.draining.Load())
+	return c.respond(x, f.KeepAlive && healthy && !c.s.leaving.Load())
 }
 
 // handOver gives the connection away, behind what was read beyond the request: a client may send its first message in the

@@ -31,7 +31,7 @@ func (c *conn) serveFallback(ctx context.Context, x *exchange.Exchange, f http1.
 	if err != nil {
 		return c.refuse(x, &http1.Error{Status: http.StatusBadRequest, Reason: "the request target is malformed"})
 	}
-	w := &writer{c: c, header: http.Header{}, keepAlive: f.KeepAlive && !c.s.draining.Load(), chunks: x.Request.Protocol == "HTTP/1.1", head: r.Method == http.MethodHead}
+	w := &writer{c: c, header: http.Header{}, keepAlive: f.KeepAlive && !c.s.leaving.Load(), chunks: x.Request.Protocol == "HTTP/1.1", head: r.Method == http.MethodHead}
 	if !c.runFallback(w, r) {
 		return false
 	}

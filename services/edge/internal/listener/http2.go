@@ -64,6 +64,9 @@ func (s *Server) newHTTP2() *http.Server {
 // serveHTTP2 adapts a request of net/http. Go keeps no order of header fields there: names are in order of the alphabet
 // and lower case, values of one name in their order (foundations 6.1).
 func (s *Server) serveHTTP2(w http.ResponseWriter, r *http.Request) {
+	if s.leaving.Load() {
+		w.Header()["Connection"] = []string{"close"} // net/http makes it a GOAWAY
+	}
 	x := exchange.New()
 	defer x.Release()
 	err := s.fill(x, r)
@@ -106,6 +109,7 @@ func (s *Server) fill(x *exchange.Exchange, r *http.Request) error {
 		q.Headers = append(q.Headers, exchange.Field{Name: "host", Value: r.Host})
 	}
 	slices.SortStableFunc(q.Headers, func(a, b exchange.Field) int { return strings.Compare(a.Name, b.Name) })
+	s.cfg.Forwarded.Apply(q)
 	switch {
 	case len(r.RequestURI) > s.cfg.MaxTarget:
 		return &http1.Error{Status: http.StatusRequestURITooLong, Reason: "the URL is too long"}

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/http1"
 )
@@ -47,6 +48,13 @@ type Config struct {
 	IdleTimeout     time.Duration // 310 s
 	WriteTimeout    time.Duration // 60 s
 	DrainTimeout    time.Duration // 30 s for requests in flight when the server ends
+	// DrainGrace is how long the server goes on before it ends, asking its clients to leave; 0 ends it at once.
+	DrainGrace time.Duration
+
+	// ProxyProtocol reads the address of the client where it stands before the first byte; nil takes every peer for the client.
+	ProxyProtocol *proxyprotocol.Trusted
+	// Forwarded are the networks whose X-Forwarded-* headers tell of the client.
+	Forwarded Forwarded
 
 	Logger *slog.Logger // nil: slog.Default()
 }
@@ -99,7 +107,8 @@ type Server struct {
 	h2      *http.Server
 	h2conns *handoff
 
-	draining atomic.Bool
+	leaving  atomic.Bool // each answer ends its connection
+	draining atomic.Bool // no request begins
 	wg       sync.WaitGroup
 
 	mu    sync.Mutex
@@ -116,8 +125,10 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Run serves the sockets until ctx ends, then drains: sockets close at once, requests in flight finish within
-// DrainTimeout, and everything Run started has ended when it returns. It closes the sockets.
+// Run serves the sockets until ctx ends. It goes on for DrainGrace, telling each client to leave (Connection: close, GOAWAY):
+// whoever spreads requests over several servers needs a while to see that this one isn't ready. Then it drains: sockets
+// close, requests in flight finish within DrainTimeout, and everything Run started has ended when it returns. It closes the
+// sockets.
 func (s *Server) Run(ctx context.Context, sockets ...Socket) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -132,7 +143,7 @@ func (s *Server) Run(ctx context.Context, sockets ...Socket) error {
 	})
 	for _, socket := range sockets {
 		accepting.Go(func() {
-			if err := s.accept(ctx, base, socket); !s.draining.Load() {
+			if err := s.accept(base, socket); !s.draining.Load() {
 				failed <- err
 			}
 		})
@@ -140,8 +151,10 @@ func (s *Server) Run(ctx context.Context, sockets ...Socket) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		err = s.leave(failed)
 	case err = <-failed:
 	}
+	s.leaving.Store(true)
 	s.draining.Store(true)
 	for _, l := range sockets {
 		_ = l.Close()
@@ -150,6 +163,19 @@ func (s *Server) Run(ctx context.Context, sockets ...Socket) error {
 	s.drain(cancel)
 	http2.Wait()
 	return err
+}
+
+// leave asks the clients to go, for as long as DrainGrace says.
+func (s *Server) leave(failed <-chan error) error {
+	s.leaving.Store(true)
+	grace := time.NewTimer(s.cfg.DrainGrace)
+	defer grace.Stop()
+	select {
+	case err := <-failed:
+		return err
+	case <-grace.C:
+		return nil
+	}
 }
 
 // drain ends the connections: idle ones at once, others get DrainTimeout.
@@ -197,12 +223,12 @@ func (s *Server) closeAll() {
 
 // accept takes connections until the socket is closed. Errors that pass by themselves, such as no free descriptor, are
 // waited out.
-func (s *Server) accept(ctx, base context.Context, socket Socket) error {
+func (s *Server) accept(ctx context.Context, socket Socket) error {
 	for delay := 5 * time.Millisecond; ; {
 		nc, err := socket.Accept()
 		if err == nil {
 			delay = 5 * time.Millisecond
-			s.start(base, nc, socket)
+			s.start(ctx, nc, socket)
 			continue
 		}
 		var passing interface{ Temporary() bool }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,12 +94,8 @@ func question(x *exchange.Exchange, a *exchange.Authorizer, identity []string) (
 
 // conditions are the condition keys that every request has (spec/rest.md 3.8).
 func conditions(x *exchange.Exchange) map[string]string {
-	secure := "false"
-	if x.Request.TLS != nil {
-		secure = "true"
-	}
 	out := map[string]string{
-		"aws:SourceIp": strings.Clone(x.SourceIP()), "aws:SecureTransport": secure,
+		"aws:SourceIp": strings.Clone(x.SourceIP()), "aws:SecureTransport": strconv.FormatBool(x.Request.Scheme() == "https"),
 		"aws:CurrentTime": x.Request.Received.UTC().Format(time.RFC3339),
 	}
 	for key, header := range map[string]string{"aws:UserAgent": "user-agent", "aws:Referer": "referer"} {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/limen-gateway/limen/platform/peeked"
+	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 )
@@ -34,7 +35,9 @@ type Config struct {
 	// Mint makes connection ids; false while the node takes none.
 	Mint func() (string, bool)
 	Take func(h *wsconnv1.Handoff, key string, c net.Conn)
-	Log  *slog.Logger
+	// ProxyProtocol reads the address of the client where it stands before the first byte; nil takes every peer for the client.
+	ProxyProtocol *proxyprotocol.Trusted
+	Log           *slog.Logger
 }
 
 const (
@@ -109,11 +112,7 @@ func (l *Listener) start(ctx context.Context, c net.Conn, cfg *tls.Config) {
 	l.conns[c] = struct{}{}
 	l.mu.Unlock()
 	l.group.Go(func() {
-		out := c
-		if cfg != nil {
-			out = tls.Server(c, cfg)
-		}
-		h, key, rest := l.handshake(ctx, out)
+		out, h, key, rest := l.open(ctx, c, cfg)
 		l.mu.Lock()
 		delete(l.conns, c)
 		l.mu.Unlock()
@@ -126,9 +125,27 @@ func (l *Listener) start(ctx context.Context, c net.Conn, cfg *tls.Config) {
 	})
 }
 
-// handshake returns the handoff of an accepted connection, or nil when it was answered otherwise.
-func (l *Listener) handshake(ctx context.Context, c net.Conn) (h *wsconnv1.Handoff, key string, rest []byte) {
+// open reads what stands before a handshake, and the handshake. out is what the client and we speak over.
+func (l *Listener) open(ctx context.Context, c net.Conn, cfg *tls.Config) (out net.Conn, h *wsconnv1.Handoff, key string, rest []byte) {
 	_ = c.SetDeadline(time.Now().Add(headTime))
+	var client proxyprotocol.Addresses
+	if l.c.ProxyProtocol.Trusts(c) {
+		told, behind, err := l.c.ProxyProtocol.Read(c)
+		if err != nil {
+			return c, nil, "", nil
+		}
+		client, c = told, behind
+	}
+	out = c
+	if cfg != nil {
+		out = tls.Server(c, cfg)
+	}
+	h, key, rest = l.handshake(ctx, out, client)
+	return out, h, key, rest
+}
+
+// handshake returns the handoff of an accepted connection, or nil when it was answered otherwise.
+func (l *Listener) handshake(ctx context.Context, c net.Conn, client proxyprotocol.Addresses) (h *wsconnv1.Handoff, key string, rest []byte) {
 	r := bufio.NewReaderSize(c, maxTarget+maxHead+64)
 	connect, status := readHead(r)
 	switch {
@@ -141,8 +158,9 @@ func (l *Listener) handshake(ctx context.Context, c net.Conn) (h *wsconnv1.Hando
 		answer(c, &edgev1.Refusal{Status: http.StatusOK, Headers: []*edgev1.Header{{Name: "Content-Type", Value: "text/plain"}}, Body: []byte("healthy")})
 		return nil, "", nil
 	}
-	connect.Remote = c.RemoteAddr().String()
-	if a, ok := c.LocalAddr().(*net.TCPAddr); ok {
+	ends := client.Conn(c)
+	connect.Remote = ends.RemoteAddr().String()
+	if a, ok := ends.LocalAddr().(*net.TCPAddr); ok {
 		connect.LocalPort = uint32(a.Port)
 	}
 	_, connect.Tls = c.(*tls.Conn)
