@@ -101,8 +101,9 @@ ci: ## what CI runs, each step with its seconds
 		start=$$SECONDS; $(MAKE) --no-print-directory $$step; echo "ci: $$step took $$((SECONDS - start)) s"; done
 
 .PHONY: gen
-gen: ## write generated files anew from proto/aws and the .proto files
+gen: ## write generated files anew from proto/aws, the .proto files and the structs of the settings
 	cd tools && GOWORK=off go run ./contract -root ..
+	page=$$(go run ./cmd/limen settings) && printf '%s\n' "$$page" >docs/reference/settings.md
 
 .PHONY: import
 import: ## refresh proto/aws from public service models: make import MODELS=folder

@@ -178,6 +178,19 @@ func TestSettingsSayWhereTheyComeFrom(t *testing.T) {
 	}
 }
 
+// TestEverySettingIsExplained: the page of the settings says of each what it means.
+func TestEverySettingIsExplained(t *testing.T) {
+	out, stderr, code := harness.Run(t, nil, "settings")
+	if code != 0 || !strings.Contains(out, "\n| `etcd.keep` | `LIMEN_ETCD_KEEP` | `1h` | how long old revisions") {
+		t.Fatalf("%d, %s%s", code, out, stderr)
+	}
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "| `") && strings.HasSuffix(line, "|  |\n") {
+			t.Errorf("is not explained: %s", line)
+		}
+	}
+}
+
 // TestDevIgnoresWhatADeadProcessLeft: a lock file means nothing unless a living process holds it.
 func TestDevIgnoresWhatADeadProcessLeft(t *testing.T) {
 	l := harness.New(t, harness.Options{})

@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	root := cli.New(devCommand(), serverCommand())
+	root := cli.New(devCommand(), serverCommand(), settingsCommand())
 	if err := root.ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "limen:", err)
 		os.Exit(1)

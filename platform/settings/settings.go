@@ -278,18 +278,6 @@ func (l *Loaded) Print(w io.Writer) error {
 	return t.Flush()
 }
 
-// Entry describes one setting for reference pages and --help.
-type Entry struct{ Name, Environment, Help, Default string }
-
-// Describe lists the settings of config, a pointer to a struct.
-func Describe(config any) []Entry {
-	var out []Entry
-	for _, f := range leaves("", reflect.ValueOf(config).Elem()) {
-		out = append(out, Entry{f.name, f.env(), f.tag.Get("help"), f.tag.Get("default")})
-	}
-	return out
-}
-
 func format(v reflect.Value) string {
 	switch {
 	case v.Kind() == reflect.Pointer:

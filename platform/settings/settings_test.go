@@ -197,6 +197,29 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+func TestReference(t *testing.T) {
+	type group struct {
+		Format  string   `yaml:"format" default:"text" help:"text|json"`
+		Targets []target `yaml:"targets" help:"where it goes"`
+	}
+	var config struct {
+		Log  group  `yaml:"log"`
+		Name string `yaml:"name" env:"LIMEN_CALLED" help:"what it is called"`
+	}
+	var page strings.Builder
+	if err := Reference(&page, &config); err != nil {
+		t.Fatal(err)
+	}
+	want := "| Setting | Environment | Default | Meaning |\n|---|---|---|---|\n" +
+		"| `name` | `LIMEN_CALLED` |  | what it is called |\n" +
+		"\n## log\n\n| Setting | Environment | Default | Meaning |\n|---|---|---|---|\n" +
+		"| `log.format` | `LIMEN_LOG_FORMAT` | `text` | text\\|json |\n" +
+		"| `log.targets` | in a file only |  | where it goes |\n"
+	if diff := cmp.Diff(want, page.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Inner is embedded by configurations of TestInlinedSettings.
 type Inner struct {
 	Dir  string   `yaml:"dir" default:"."`
