@@ -111,7 +111,10 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	if err != nil {
 		return nil, fmt.Errorf("edge_key_file: %w", err)
 	}
-	advertised := c.GRPCListen
+	advertised, err := rpc.Advertise(c.GRPCListen)
+	if err != nil {
+		return nil, fmt.Errorf("edge.grpc_listen: %w", err)
+	}
 	if h.admin != nil {
 		advertised = localEdge
 	}
