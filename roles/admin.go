@@ -11,13 +11,16 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/limen-gateway/limen/core/arn"
 	"github.com/limen-gateway/limen/platform/connections"
+	invoke "github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/seal"
 	"github.com/limen-gateway/limen/platform/settings"
 	edgev1 "github.com/limen-gateway/limen/proto/edge/v1"
 	"github.com/limen-gateway/limen/services/admin"
+	"github.com/limen-gateway/limen/services/functions"
 )
 
 // AdminConfig are the settings of the control plane.
@@ -52,6 +55,7 @@ type controlPlane struct {
 	server  *rpc.Server
 	handler http.Handler
 	asker   *connections.Client
+	invoker *invoke.Invoker
 }
 
 func newAdmin(h *house) (run.Service, error) {
@@ -71,13 +75,17 @@ func newAdmin(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	deps := admin.Deps{Etcd: h.etcd, RootKeys: keys, Seal: ring, Edges: h.edgeAt, Lambda: h.lambda, Log: h.telemetry.Log}
+	invoker, err := h.invoker()
+	if err != nil {
+		return nil, err
+	}
+	c := &controlPlane{house: h, invoker: invoker, asker: h.asker()}
+	deps := admin.Deps{Etcd: h.etcd, RootKeys: keys, Seal: ring, Edges: h.edgeAt, Lambda: c.lambda, Log: h.telemetry.Log}
 	if counts != nil {
 		deps.Metering = counts
 	}
-	asker := h.asker()
-	if asker != nil {
-		deps.Connections = asker
+	if c.asker != nil {
+		deps.Connections = c.asker
 	}
 	service, err := admin.New(admin.Config{
 		Regions: h.config.Admin.Regions, Region: h.config.Region,
@@ -90,18 +98,28 @@ func newAdmin(h *house) (run.Service, error) {
 	answer.Reflection, answer.Unary = true, service.Interceptors()
 	server := rpc.NewServer(answer)
 	service.Register(server)
-	c := &controlPlane{house: h, service: service, server: server, asker: asker}
+	c.service, c.server = service, server
 	c.handler = bothFaces(server, service.Handler(server.Local(rpc.Admin)))
 	h.admin = c
 	return c, nil
 }
 
-// lambda answers invocations when the functions host is in this process.
-func (h *house) lambda(region, account string) http.Handler {
-	if host := h.functions.Load(); host != nil {
+// lambda answers invocations by the functions host of this process, or by the one elsewhere; nil when there is none.
+func (c *controlPlane) lambda(region, account string) http.Handler {
+	if host := c.house.functions.Load(); host != nil {
 		return host.HandlerOf(region, account)
 	}
-	return nil
+	if c.house.config.Edge.Functions == "" {
+		return nil
+	}
+	return functions.Face(elsewhere{c.invoker}, region, account)
+}
+
+// elsewhere is a functions host in another process.
+type elsewhere struct{ invoker *invoke.Invoker }
+
+func (e elsewhere) Invoke(ctx context.Context, f arn.Function, payload []byte, o invoke.Options) (invoke.Result, error) {
+	return e.invoker.Invoke(ctx, f.String(), payload, o)
 }
 
 // bothFaces gives gRPC requests to the server and all others to the REST face.
@@ -119,6 +137,7 @@ func (c *controlPlane) Ready() <-chan struct{} { return c.service.Ready() }
 
 // Run answers until ctx ends. The service outlives the server, so that the last calls find it.
 func (c *controlPlane) Run(ctx context.Context) error {
+	defer c.invoker.Close()
 	config := c.house.config.Admin
 	var grpcListeners []net.Listener
 	if config.GRPCListen != "" {

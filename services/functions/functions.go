@@ -135,7 +135,12 @@ func (s *Service) Handler() http.Handler { return face.Handler(s.host, s.home) }
 
 // HandlerOf is Handler where short names belong to a caller's region and account.
 func (s *Service) HandlerOf(region, account string) http.Handler {
-	return face.Handler(s.host, arn.Function{Region: region, Account: account})
+	return Face(s.host, region, account)
+}
+
+// Face is the HTTP face of any host, one in another process among them.
+func Face(host functions.Host, region, account string) http.Handler {
+	return face.Handler(host, arn.Function{Region: region, Account: account})
 }
 
 // newID makes a random UUID.
