@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/datadir"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"go.etcd.io/raft/v3"
 	"go.uber.org/zap"
 
 	"github.com/limen-gateway/limen/platform/durable"
@@ -37,8 +38,8 @@ func (f firstStart) begin() error {
 	return durable.WriteFile(f.mark, nil, 0o600)
 }
 
-// isEmpty reports whether the log has no entry. Without a log there is nothing to lose either; one that cannot be read is
-// etcd's to repair.
+// isEmpty reports whether the log has no entry and no vote: a member of a cluster that forgot its vote could give it twice.
+// Without a log there is nothing to lose either; one that cannot be read is etcd's to repair.
 func (f firstStart) isEmpty() bool {
 	dir := datadir.ToWALDir(f.dir)
 	if !wal.Exist(dir) {
@@ -48,8 +49,8 @@ func (f firstStart) isEmpty() bool {
 	if err != nil {
 		return false
 	}
-	_, _, entries, err := w.ReadAll() // opened for reading, it closes its files itself
-	return err == nil && len(entries) == 0
+	_, state, entries, err := w.ReadAll() // opened for reading, it closes its files itself
+	return err == nil && len(entries) == 0 && raft.IsEmptyHardState(state)
 }
 
 // end takes the mark away.

@@ -17,7 +17,6 @@ type MeteringConfig struct {
 	QuotaLease    time.Duration `yaml:"quota_lease" default:"1m" help:"how long an edge may hold requests of a quota that it has not served"`
 	ThrottleLease time.Duration `yaml:"throttle_lease" default:"500ms" help:"how long an edge may hold tokens of a throttle"`
 	MaxLease      int64         `yaml:"max_lease" default:"1000" help:"the most requests of a quota in one lease: what the crash of an edge can cost, for each key"`
-	Replicas      int           `yaml:"replicas" default:"1" help:"how many NATS servers keep each quota"`
 }
 
 // Check tells which setting breaks which rule.
@@ -32,9 +31,6 @@ func (c *MeteringConfig) Check() error {
 	if c.MaxLease < 1 {
 		problems = append(problems, settings.Refuse("max_lease", "must be at least 1, not %d", c.MaxLease))
 	}
-	if c.Replicas < 1 {
-		problems = append(problems, settings.Refuse("replicas", "must be at least 1, not %d", c.Replicas))
-	}
 	return errors.Join(problems...)
 }
 
@@ -48,7 +44,7 @@ type meteringNode struct {
 func newMetering(h *house) (run.Service, error) {
 	c := h.config.Metering
 	service, err := metering.New(
-		metering.Config{QuotaLease: c.QuotaLease, ThrottleLease: c.ThrottleLease, MaxLease: c.MaxLease, Replicas: c.Replicas},
+		metering.Config{QuotaLease: c.QuotaLease, ThrottleLease: c.ThrottleLease, MaxLease: c.MaxLease, Replicas: h.config.NATS.Replicas},
 		metering.Deps{NATS: h.nats, Log: h.telemetry.Log, Meter: h.telemetry.Meters.Meter("limen/metering")})
 	if err != nil {
 		return nil, err

@@ -2,8 +2,13 @@ package roles
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/limen-gateway/limen/platform/run"
+	"github.com/limen-gateway/limen/platform/settings"
 )
 
 // The roles of a cluster find etcd and NATS in other processes. A client service stands in the list where the embedded
@@ -21,7 +27,73 @@ const (
 	remoteKeepAlive = 2 * time.Second
 	remotePing      = 2 * time.Second // foundations.md 8.4
 	reconnectWait   = 500 * time.Millisecond
+	// signInTimeout bounds the first call to an etcd that has users: without it a process would hang without a word.
+	signInTimeout = 30 * time.Second
 )
+
+// ClientTLS names what a client of a store elsewhere speaks TLS with. The zero value trusts the authorities of the
+// machine and shows no certificate.
+type ClientTLS struct {
+	CAFile   string `yaml:"ca_file" help:"PEM file of the authorities that may vouch for the servers elsewhere; those of the machine when empty"`
+	CertFile string `yaml:"cert_file" help:"PEM file of the certificate that this process shows them"`
+	KeyFile  string `yaml:"key_file" help:"PEM file of the certificate's key"`
+}
+
+func (c ClientTLS) check() []error {
+	if (c.CertFile != "") != (c.KeyFile != "") {
+		return []error{settings.Refuse("cert_file", "must be given together with key_file")}
+	}
+	return nil
+}
+
+// config is for settings that name a file. The certificate is read again for each connection, so that a new one needs no
+// restart.
+func (c ClientTLS) config() (*tls.Config, error) {
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		text, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		if out.RootCAs = x509.NewCertPool(); !out.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM form", c.CAFile)
+		}
+	}
+	if c.CertFile == "" {
+		return out, nil
+	}
+	read := func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("cert_file, key_file: %w", err)
+		}
+		return &pair, nil
+	}
+	out.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return read() }
+	_, err := read()
+	return out, err
+}
+
+// storeTLS is what this process speaks with a store elsewhere: what its settings name, else the cluster's own TLS, where
+// the other side must be a member of that role.
+func (h *house) storeTLS(files ClientTLS, store string) (*tls.Config, error) {
+	if files == (ClientTLS{}) {
+		return h.clientTLS(store), nil
+	}
+	return files.config()
+}
+
+// secret reads a file that holds one.
+func secret(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if s := strings.TrimSpace(string(text)); s != "" {
+		return s, nil
+	}
+	return "", fmt.Errorf("%s is empty", path)
+}
 
 // clients lists the client services for what the chosen roles need and none of them is.
 func (h *house) clients(chosen []role) []run.Named {
@@ -53,33 +125,94 @@ func (c client) Run(ctx context.Context) error {
 }
 
 func newEtcdClient(h *house) (run.Service, error) {
-	endpoints := h.config.Etcd.Endpoints
-	if len(endpoints) == 0 {
+	c := h.config.Etcd
+	if len(c.Endpoints) == 0 {
 		return nil, fmt.Errorf("etcd.endpoints (LIMEN_ETCD_ENDPOINTS) must name etcd, since this process does not run it")
 	}
-	c, err := clientv3.New(clientv3.Config{
-		Endpoints: endpoints, Logger: zapTo(h.telemetry.Log, new(atomic.Bool)),
+	config := clientv3.Config{
+		Endpoints: c.Endpoints, Logger: zapTo(h.telemetry.Log, new(atomic.Bool)),
 		DialKeepAliveTime: remoteKeepAlive, DialKeepAliveTimeout: remoteKeepAlive, PermitWithoutStream: true,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("etcd.endpoints (LIMEN_ETCD_ENDPOINTS): %w", err)
 	}
-	h.lendEtcd(c)
-	return client{func() { _ = c.Close() }}, nil
+	var err error
+	if config.TLS, err = h.storeTLS(c.ClientTLS, "etcd"); err != nil {
+		return nil, fmt.Errorf("etcd.%w", err)
+	}
+	if c.Username != "" {
+		config.Username, config.DialTimeout = c.Username, signInTimeout
+		if config.Password, err = secret(c.PasswordFile); err != nil {
+			return nil, fmt.Errorf("etcd.password_file: %w", err)
+		}
+	}
+	etcd, err := clientv3.New(config)
+	if err != nil {
+		return nil, fmt.Errorf("etcd.endpoints (LIMEN_ETCD_ENDPOINTS): no client of %s: %w", strings.Join(c.Endpoints, ", "), err)
+	}
+	h.lendEtcd(etcd)
+	return client{func() { _ = etcd.Close() }}, nil
 }
 
 func newNATSClient(h *house) (run.Service, error) {
-	url := h.config.NATS.URL
-	if url == "" {
+	c := h.config.NATS
+	if c.URL == "" {
 		return nil, fmt.Errorf("nats.url (LIMEN_NATS_URL) must name NATS, since this process does not run it")
 	}
-	c, err := nats.Connect(url, nats.Name("limen"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
-		nats.ReconnectWait(reconnectWait), nats.PingInterval(remotePing), nats.MaxPingsOutstanding(1))
+	options := []nats.Option{
+		nats.Name("limen"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
+		nats.PingInterval(remotePing), nats.MaxPingsOutstanding(1),
+		// A password that is being replaced is no reason to give up.
+		nats.IgnoreAuthErrorAbort(),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			h.telemetry.Log.Warn("NATS refuses something", "error", err)
+		}),
+	}
+	secured, err := h.storeTLS(c.ClientTLS, "nats")
+	if err != nil {
+		return nil, fmt.Errorf("nats.%w", err)
+	}
+	if secured != nil {
+		options = append(options, nats.Secure(secured))
+	}
+	if h.identity != nil {
+		options = append(options, nats.CustomInboxPrefix(anInbox+h.identity.Role()))
+	}
+	signIn, err := c.signIn()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := nats.Connect(c.URL, append(options, signIn...)...)
 	if err != nil {
 		return nil, fmt.Errorf("nats.url (LIMEN_NATS_URL): %w", err)
 	}
-	h.lendNATS(c)
-	return client{c.Close}, nil
+	h.lendNATS(conn, nil)
+	return client{conn.Close}, nil
+}
+
+// signIn are the options of whoever NATS knows this process as. Their files are read again for each connection.
+func (c *NATSConfig) signIn() ([]nats.Option, error) {
+	switch {
+	case c.User != "":
+		if _, err := secret(c.PasswordFile); err != nil {
+			return nil, fmt.Errorf("nats.password_file: %w", err)
+		}
+		return []nats.Option{nats.UserInfoHandler(func() (string, string) {
+			password, _ := secret(c.PasswordFile) // a file that is gone is a password that is refused
+			return c.User, password
+		})}, nil
+	case c.TokenFile != "":
+		if _, err := secret(c.TokenFile); err != nil {
+			return nil, fmt.Errorf("nats.token_file: %w", err)
+		}
+		return []nats.Option{nats.TokenHandler(func() string {
+			token, _ := secret(c.TokenFile)
+			return token
+		})}, nil
+	case c.CredentialsFile != "":
+		if _, err := secret(c.CredentialsFile); err != nil {
+			return nil, fmt.Errorf("nats.credentials_file: %w", err)
+		}
+		return []nats.Option{nats.UserCredentials(c.CredentialsFile)}, nil
+	}
+	return nil, nil
 }
 
 // lendEtcd gives the roles after this one an etcd client, and the probes a check.
@@ -91,8 +224,19 @@ func (h *house) lendEtcd(c *clientv3.Client) {
 	})
 }
 
-// lendNATS gives the roles after this one a NATS connection, and the probes a check.
-func (h *house) lendNATS(c *nats.Conn) {
+// lendNATS gives the roles after this one a NATS connection, and the probes a check, after that of the member when there
+// is one.
+func (h *house) lendNATS(c *nats.Conn, member func() error) {
 	h.nats = c
-	h.telemetry.Health.Check("nats", c.FlushWithContext)
+	h.telemetry.Health.Check("nats", func(ctx context.Context) error {
+		if member != nil {
+			if err := member(); err != nil {
+				return err
+			}
+		}
+		if !c.IsConnected() {
+			return errors.Join(nats.ErrDisconnected, c.LastError()) // a refused password among them
+		}
+		return c.FlushWithContext(ctx)
+	})
 }

@@ -64,7 +64,7 @@ func (c *Config) Check() error {
 			return settings.Refuse("accounts", "must be 12 digits each, not %q", a)
 		}
 	}
-	return nil
+	return c.Etcd.checkSchemes(c.Trust.CertFile != "")
 }
 
 // house is one process: its settings, and what its roles lend each other. A role writes what it lends before it is

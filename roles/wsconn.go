@@ -52,7 +52,7 @@ func newWsconn(h *house) (run.Service, error) {
 		return nil, err
 	}
 	service, err := wsconn.New(wsconn.Config{
-		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, ProxyProtocolFrom: c.ProxyProtocolFrom, DrainWindow: c.DrainWindow, DrainTimeout: c.DrainTimeout,
+		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, ProxyProtocolFrom: c.ProxyProtocolFrom, DrainWindow: c.DrainWindow, DrainTimeout: c.DrainTimeout, Replicas: h.config.NATS.Replicas,
 	}, wsconn.Deps{Edge: edges, NATS: h.nats, Log: h.telemetry.Log, Meter: h.telemetry.Meters.Meter("limen/wsconn"), Traces: h.telemetry.Traces})
 	if err != nil {
 		return nil, err

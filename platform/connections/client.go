@@ -23,8 +23,10 @@ const (
 	// answerWithin is how long a node may take.
 	answerWithin = 2 * time.Second
 
-	bucket  = "limen_wsconn_nodes"
-	subject = "ws.push."
+	// NodeBucket keeps the leases of the nodes.
+	NodeBucket = "limen_wsconn_nodes"
+	// PushSubject begins the subjects that nodes answer on; number and connection id follow.
+	PushSubject = "ws.push."
 )
 
 // ErrUnknown says that nobody knows whether the connection is open: its node may be alive, and did not answer.
@@ -104,7 +106,7 @@ func (c *Client) request(ctx context.Context, node uint16, r *wsconnv1.Request) 
 	return &a, nil
 }
 
-func subjectOf(node uint16) string { return subject + keyOf(node) + "." }
+func subjectOf(node uint16) string { return PushSubject + keyOf(node) + "." }
 
 func keyOf(node uint16) string { return strconv.Itoa(int(node)) }
 
@@ -138,7 +140,7 @@ func (c *Client) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	kv, err := js.KeyValue(ctx, bucket)
+	kv, err := js.KeyValue(ctx, NodeBucket)
 	if err == nil {
 		c.kv = kv
 	}

@@ -149,7 +149,7 @@ func TestALeaseInForceIsNeverGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bucket, TTL: Lease, LimitMarkerTTL: time.Minute})
+	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: NodeBucket, TTL: Lease, LimitMarkerTTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func journalOf(t *testing.T, nc *nats.Conn, instance string) (out []*wsconnv1.Jo
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), journalStream)
+	stream, err := js.Stream(t.Context(), JournalStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}
@@ -190,7 +190,7 @@ func journalOf(t *testing.T, nc *nats.Conn, instance string) (out []*wsconnv1.Jo
 		t.Fatal(err)
 	}
 	for next := uint64(1); ; {
-		m, err := stream.GetMsg(t.Context(), next, jetstream.WithGetMsgSubject(journalSubject+instance))
+		m, err := stream.GetMsg(t.Context(), next, jetstream.WithGetMsgSubject(JournalSubject+instance))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return out
 		}
@@ -341,7 +341,7 @@ func TestANodeThatWasTakenOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kv, err := js.KeyValue(t.Context(), bucket)
+	kv, err := js.KeyValue(t.Context(), NodeBucket)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func (n *Node) inheritAll(ctx context.Context, finished map[string]bool) error {
 
 // alive are the instances that hold a lease.
 func (n *Node) alive(ctx context.Context) (map[string]bool, error) {
-	kv, err := n.store.js.KeyValue(ctx, bucket)
+	kv, err := n.store.js.KeyValue(ctx, NodeBucket)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (n *Node) alive(ctx context.Context) (map[string]bool, error) {
 
 // inheritOne takes a journal over, or goes on with one that this node has; done says that nothing is left in it.
 func (n *Node) inheritOne(ctx context.Context, own *identity, instance string, alive map[string]bool) (done bool, err error) {
-	p := &pen{store: n.store, subject: journalSubject + instance, writer: own.instance}
+	p := &pen{store: n.store, subject: JournalSubject + instance, writer: own.instance}
 	newest, sequence, err := n.store.last(ctx, p.subject)
 	if err != nil || sequence == 0 || newest.GetFinished() {
 		return err == nil, err

@@ -26,6 +26,8 @@ const renewEvery = Lease / 3
 type NodeConfig struct {
 	// NATS keeps the lease and brings requests; without it the node has the number 0 and only this process reaches it.
 	NATS *nats.Conn
+	// Replicas is how many members of NATS keep leases and journals; 0 is one.
+	Replicas int
 	// Answer answers a request; it must not block.
 	Answer func(*wsconnv1.Request) *wsconnv1.Answer
 	// TakenOver is called when the node finds after an outage that others took it for dead: no connection that it has can be
@@ -63,7 +65,7 @@ func newIdentity(s *store) *identity {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	instance := hex.EncodeToString(b[:])
-	return &identity{instance, &pen{store: s, subject: journalSubject + instance, writer: instance}}
+	return &identity{instance, &pen{store: s, subject: JournalSubject + instance, writer: instance}}
 }
 
 // NewNode makes a node that does nothing yet.
@@ -71,7 +73,7 @@ func NewNode(c NodeConfig) *Node {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	n := &Node{c: c, claimed: make(chan struct{}), journal: newJournal(), link: newLink(c.NATS, c.Now), store: &store{}}
+	n := &Node{c: c, claimed: make(chan struct{}), journal: newJournal(), link: newLink(c.NATS, c.Now), store: &store{replicas: c.Replicas}}
 	n.own = newIdentity(n.store)
 	n.number.Store(-1)
 	if c.NATS == nil {
@@ -164,7 +166,7 @@ func (n *Node) step(ctx context.Context, js jetstream.JetStream, l *lease) error
 	if l.kv == nil {
 		kv, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 			// Without the marker nobody who watches would see a lease end.
-			Bucket: bucket, Description: "Nodes that own WebSocket connections", TTL: Lease, LimitMarkerTTL: time.Minute, History: 1,
+			Bucket: NodeBucket, Description: "Nodes that own WebSocket connections", TTL: Lease, LimitMarkerTTL: time.Minute, History: 1, Replicas: n.c.Replicas,
 		})
 		if err != nil {
 			return err

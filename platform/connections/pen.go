@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	journalStream = "limen_wsconn_journal"
-	// journalSubject is followed by an instance, not by a number: a number passes on.
-	journalSubject = "ws.journal."
+	// JournalStream keeps the journals of all nodes.
+	JournalStream = "limen_wsconn_journal"
+	// JournalSubject begins the subject of a journal. It is followed by an instance, not by a number: a number passes on.
+	JournalSubject = "ws.journal."
 	// journalAge is longer than any connection lives.
 	journalAge = 3 * time.Hour
 )
@@ -28,7 +29,8 @@ var errAgain = errors.New("connections: the journal was not where it was believe
 
 // store is the stream of all journals. It is made at first use.
 type store struct {
-	js jetstream.JetStream
+	js       jetstream.JetStream
+	replicas int
 
 	mu   sync.Mutex // guards made
 	made jetstream.Stream
@@ -41,8 +43,8 @@ func (s *store) stream(ctx context.Context) (jetstream.Stream, error) {
 		return s.made, nil
 	}
 	made, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: journalStream, Description: "WebSocket connections opened and closed, by node", Subjects: []string{journalSubject + ">"},
-		MaxAge: journalAge, Storage: jetstream.FileStorage,
+		Name: JournalStream, Description: "WebSocket connections opened and closed, by node", Subjects: []string{JournalSubject + ">"},
+		MaxAge: journalAge, Storage: jetstream.FileStorage, Replicas: s.replicas,
 	})
 	if err == nil {
 		s.made = made
@@ -56,13 +58,13 @@ func (s *store) instances(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(journalSubject+">"))
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(JournalSubject+">"))
 	if err != nil {
 		return nil, err
 	}
 	var out []string
 	for subject := range info.State.Subjects {
-		out = append(out, strings.TrimPrefix(subject, journalSubject))
+		out = append(out, strings.TrimPrefix(subject, JournalSubject))
 	}
 	return out, nil
 }

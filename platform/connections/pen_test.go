@@ -25,7 +25,7 @@ func TestPen_heard(t *testing.T) {
 	}
 	for name, acknowledged := range map[string]bool{"lost": false, "seen": true} {
 		t.Run(name, func(t *testing.T) {
-			p := &pen{store: s, subject: journalSubject + name, writer: name}
+			p := &pen{store: s, subject: JournalSubject + name, writer: name}
 			if err := p.append(t.Context(), &wsconnv1.Journal{Entries: []*wsconnv1.JournalEntry{opened("a"), opened("b")}}); err != nil {
 				t.Fatal(err)
 			}

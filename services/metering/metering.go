@@ -40,7 +40,7 @@ type Config struct {
 	// RecallWait is how long another edge's unused requests of a quota are waited for before an edge is refused; 0 is 300 ms.
 	// Tokens of throttles are waited for a fifth of ThrottleLease, after which they come back by themselves.
 	RecallWait time.Duration
-	// Replicas is how many NATS servers keep each quota; 0 is one.
+	// Replicas is how many members of NATS keep each counter; 0 is one.
 	Replicas int
 }
 
@@ -142,12 +142,17 @@ const (
 	mendTimeout   = 2 * time.Second
 )
 
-// recallSubject carries recalls between replicas: an edge's stream may be at another one.
-const recallSubject = "limen.metering.recall"
+// What metering calls its own on NATS.
+const (
+	QuotaBucket    = counter.QuotaBucket
+	ThrottleBucket = counter.ThrottleBucket
+	// RecallSubject carries recalls between replicas: an edge's stream may be at another one.
+	RecallSubject = "limen.metering.recall"
+)
 
 // Run opens the counters, passes recalls on, and gives up the leases of dead edges, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	sub, err := s.deps.NATS.Subscribe(recallSubject, func(m *nats.Msg) { s.passOn(m.Data) })
+	sub, err := s.deps.NATS.Subscribe(RecallSubject, func(m *nats.Msg) { s.passOn(m.Data) })
 	if err != nil {
 		return fmt.Errorf("metering: %w", err)
 	}
@@ -267,7 +272,7 @@ func (s *Service) awaitReturns(ctx context.Context, recall *meteringv1.Recall, d
 	defer stop()
 	message, err := proto.Marshal(recall)
 	if err == nil {
-		err = s.deps.NATS.Publish(recallSubject, message)
+		err = s.deps.NATS.Publish(RecallSubject, message)
 	}
 	if err != nil {
 		return err

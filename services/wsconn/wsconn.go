@@ -44,6 +44,8 @@ type Config struct {
 	// ProxyProtocolFrom are the networks of proxies that tell of the client by a PROXY header before the first byte.
 	ProxyProtocolFrom proxyprotocol.Networks
 	Limits            Limits
+	// Replicas is how many members of NATS keep the lease and the journal; 0 is one.
+	Replicas int
 	// Workers bounds the messages that are on their way to an edge; 0 is 4,096.
 	Workers int
 	// DrainWindow is over how long the close frames are spread when the node ends, if there are many; 0 is 10 s. DrainTimeout
@@ -101,7 +103,7 @@ func New(config Config, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s.node = connections.NewNode(connections.NodeConfig{
-		NATS: deps.NATS, Log: deps.Log, Answer: func(r *wsconnv1.Request) *wsconnv1.Answer { return s.hub.Answer(r) },
+		NATS: deps.NATS, Replicas: config.Replicas, Log: deps.Log, Answer: func(r *wsconnv1.Request) *wsconnv1.Answer { return s.hub.Answer(r) },
 		TakenOver: func(told func(string) bool) { s.hub.Abandon(told) },
 		Lost: func(ctx context.Context, h *wsconnv1.Handoff) bool {
 			return s.dispatch.Disconnect(ctx, h, socket.Abnormal, "")

@@ -26,8 +26,8 @@ import (
 
 // Buckets of the store.
 const (
-	quotaBucket    = "limen_quota"
-	throttleBucket = "limen_throttle"
+	QuotaBucket    = "limen_quota"
+	ThrottleBucket = "limen_throttle"
 )
 
 const (
@@ -57,7 +57,7 @@ type Store struct {
 
 type buckets struct{ quota, throttle jetstream.KeyValue }
 
-// New makes a store that is not open yet. replicas is how many servers keep each quota; 0 is one.
+// New makes a store that is not open yet. replicas is how many servers keep each record; 0 is one.
 func New(conn *nats.Conn, replicas int) *Store {
 	return &Store{conn: conn, replicas: max(replicas, 1), seed: maphash.MakeSeed()}
 }
@@ -69,9 +69,9 @@ func (s *Store) Open(ctx context.Context) error {
 		return err
 	}
 	var b buckets
-	b.quota, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: quotaBucket, Description: "granted and served of quotas", Storage: jetstream.FileStorage, Replicas: s.replicas, TTL: quotaAge})
+	b.quota, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: QuotaBucket, Description: "granted and served of quotas", Storage: jetstream.FileStorage, Replicas: s.replicas, TTL: quotaAge})
 	if err == nil {
-		b.throttle, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: throttleBucket, Description: "levels of token buckets", Storage: jetstream.MemoryStorage, TTL: throttleAge})
+		b.throttle, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: ThrottleBucket, Description: "levels of token buckets", Storage: jetstream.MemoryStorage, Replicas: s.replicas, TTL: throttleAge})
 	}
 	if err != nil {
 		return fmt.Errorf("open counters: %w", err)
