@@ -19,6 +19,7 @@ import (
 	"github.com/limen-gateway/limen/core/fault"
 	"github.com/limen-gateway/limen/platform/awsjson"
 	"github.com/limen-gateway/limen/platform/rootkeys"
+	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/seal"
 	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
@@ -160,32 +161,38 @@ func (s *Service) Run(ctx context.Context) error {
 	close(s.opened)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.follow.Run(ctx) })
-	g.Go(func() error { return s.collect(ctx) })
+	g.Go(func() error { return s.tend(ctx) })
 	return g.Wait()
 }
 
 // Ready is closed when the store is open.
 func (s *Service) Ready() <-chan struct{} { return s.opened }
 
-// collectInterval is how often what dead writers left behind is looked for.
-const collectInterval = 10 * time.Minute
+// tendInterval is how often the store is tended.
+const tendInterval = 10 * time.Minute
 
-func (s *Service) collect(ctx context.Context) error {
+// tend removes what dead writers left behind, and seals anew what an older master key sealed, until ctx ends. An admin that
+// has not yet read the new key file may seal with the older key still: so not at the start alone.
+func (s *Service) tend(ctx context.Context) error {
 	for {
 		n, err := s.store.Collect(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			s.deps.Log.Warn("abandoned generations are not collected", "error", err)
-		case n > 0:
-			s.deps.Log.Info("abandoned generations collected", "count", n)
+		s.tended(ctx, "abandoned generations collected", n, err)
+		if s.deps.Seal != nil {
+			n, err = s.store.Reseal(ctx, s.deps.Seal)
+			s.tended(ctx, "secrets sealed anew with the first key of the master key file", n, err)
 		}
-		select {
-		case <-ctx.Done():
+		if !run.Pause(ctx, tendInterval) {
 			return nil
-		case <-time.After(collectInterval):
 		}
+	}
+}
+
+func (s *Service) tended(ctx context.Context, done string, n int, err error) {
+	if n > 0 {
+		s.deps.Log.Info(done, "count", n)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.deps.Log.Warn("the store is not tended; tried again later", "error", err)
 	}
 }
 

@@ -58,9 +58,14 @@ func newPlane(t *testing.T) *plane {
 
 func startPlane(t *testing.T, client *clientv3.Client, more ...rootkeys.Key) *plane {
 	t.Helper()
+	return sealedPlane(t, client, masterKey, more...)
+}
+
+func sealedPlane(t *testing.T, client *clientv3.Client, master *seal.Keyring, more ...rootkeys.Key) *plane {
+	t.Helper()
 	s, err := admin.New(admin.Config{}, admin.Deps{
 		Etcd: client, RootKeys: append([]rootkeys.Key{alice, bob}, more...), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Seal: masterKey, Edges: func(string) (edgev1.EdgeClient, error) { return nil, io.EOF },
+		Seal: master, Edges: func(string) (edgev1.EdgeClient, error) { return nil, io.EOF },
 		Metering: ledger{},
 	})
 	if err != nil {

@@ -5,8 +5,15 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/limen-gateway/limen/platform/etcdtest"
+	"github.com/limen-gateway/limen/platform/run"
+	"github.com/limen-gateway/limen/platform/seal"
+	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 )
 
 func TestAPIKey(t *testing.T) {
@@ -87,6 +94,45 @@ func wantNoSecret(t *testing.T, etcd *clientv3.Client, secret string) {
 		if bytes.Contains(kv.Value, []byte(secret)) || bytes.Contains(kv.Key, []byte(secret)) {
 			t.Errorf("the secret can be read in %s", kv.Key)
 		}
+	}
+}
+
+// TestMasterKeyRotation: what the old key sealed is sealed anew with the first of the ring, after which the old one may go.
+func TestMasterKeyRotation(t *testing.T) {
+	const value = "planted-secret-0123456789"
+	ring := func(lines ...[]byte) *seal.Keyring {
+		k, err := seal.Parse(bytes.Join(lines, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	older, newer := seal.NewKey(), seal.NewKey()
+	etcd := etcdtest.Start(t).Client
+	id := sealedPlane(t, etcd, ring(older)).must(alice, "POST", "/apikeys", `{"value":"`+value+`"}`)["id"].(string)
+
+	sealedPlane(t, etcd, ring(newer, older))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	wanted := bytes.Fields(newer)[0]
+	for {
+		res, err := etcd.Get(ctx, "/limen/us-east-1/"+alice.Account+"/apikeys/"+id)
+		if err != nil || len(res.Kvs) != 1 {
+			t.Fatal(res, err)
+		}
+		r := &storev1.Record{}
+		if err := proto.Unmarshal(res.Kvs[0].Value, r); err != nil {
+			t.Fatal(err)
+		}
+		if sealedBy, _ := seal.KeyID(r.Private); sealedBy == string(wanted) {
+			break
+		}
+		if !run.Pause(ctx, 10*time.Millisecond) {
+			t.Fatal("is not sealed anew")
+		}
+	}
+	if got := sealedPlane(t, etcd, ring(newer)).must(alice, "GET", "/apikeys/"+id+"?includeValue=true", "")["value"]; got != value {
+		t.Errorf("value %v", got)
 	}
 }
 
