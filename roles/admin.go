@@ -2,7 +2,6 @@ package roles
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -25,11 +24,12 @@ import (
 
 // AdminConfig are the settings of the control plane.
 type AdminConfig struct {
-	Listen              string   `yaml:"listen" help:"address of both faces, REST and gRPC, for users; limen dev serves them on its one port"`
-	GRPCListen          string   `yaml:"grpc_listen" help:"address where edges and functions hosts follow the configuration"`
-	Regions             []string `yaml:"regions" help:"the regions that signatures may name; all when empty"`
-	AllowUnknownMembers bool     `yaml:"allow_unknown_members" help:"let request members pass that AWS's models do not know, instead of refusing them by name"`
-	MasterKeyFile       string   `yaml:"master_key_file" env:"LIMEN_MASTER_KEY_FILE" help:"the file of keys that seal secrets in the store; made in the data folder when not named"`
+	Listen              string        `yaml:"listen" help:"address of both faces, REST and gRPC, for users; limen dev serves them on its one port"`
+	GRPCListen          string        `yaml:"grpc_listen" help:"address where edges and functions hosts follow the configuration"`
+	Regions             []string      `yaml:"regions" help:"the regions that signatures may name; all when empty"`
+	AllowUnknownMembers bool          `yaml:"allow_unknown_members" help:"let request members pass that AWS's models do not know, instead of refusing them by name"`
+	DrainGrace          time.Duration `yaml:"drain_grace" default:"5s" help:"how long an admin that is told to end goes on answering users, not ready and asking them to leave, so that load balancers see it first"`
+	MasterKeyFile       string        `yaml:"master_key_file" env:"LIMEN_MASTER_KEY_FILE" help:"the file of keys that seal secrets in the store; made in the data folder when not named"`
 }
 
 // Check tells which setting breaks which rule.
@@ -41,6 +41,9 @@ func (c *AdminConfig) Check() error {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return settings.Refuse(name, "must be host:port, not %q", address)
 		}
+	}
+	if c.DrainGrace < 0 {
+		return settings.Refuse("drain_grace", "must not be negative")
 	}
 	return nil
 }
@@ -135,7 +138,7 @@ func bothFaces(server *rpc.Server, rest http.Handler) http.Handler {
 
 func (c *controlPlane) Ready() <-chan struct{} { return c.service.Ready() }
 
-// Run answers until ctx ends. The service outlives the server, so that the last calls find it.
+// Run answers until ctx ends, and users for the grace after that. All that answers them goes on as long.
 func (c *controlPlane) Run(ctx context.Context) error {
 	defer c.invoker.Close()
 	config := c.house.config.Admin
@@ -148,12 +151,18 @@ func (c *controlPlane) Run(ctx context.Context) error {
 		grpcListeners = append(grpcListeners, l)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.server.Serve(ctx, grpcListeners...) })
-	g.Go(func() error { return c.service.Run(ctx) })
-	g.Go(func() error { return runAsker(ctx, c.asker) })
-	if config.Listen != "" {
-		g.Go(func() error { return serveHTTP(ctx, "admin.listen", config.Listen, nil, c.handler) })
-	}
+	answering, answered := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return c.server.Serve(answering, grpcListeners...) })
+	g.Go(func() error { return c.service.Run(answering) })
+	g.Go(func() error { return runAsker(answering, c.asker) })
+	g.Go(func() error {
+		defer answered()
+		if config.Listen == "" {
+			<-ctx.Done()
+			return nil
+		}
+		return face{setting: "admin.listen", address: config.Listen, handler: c.handler, grace: config.DrainGrace}.serve(ctx)
+	})
 	return g.Wait()
 }
 
@@ -175,37 +184,3 @@ func (h *house) edgeAt(address string) (edgev1.EdgeClient, error) {
 	}
 	return edgev1.NewEdgeClient(conn), nil
 }
-
-// serveHTTP answers HTTP/1.1 and HTTP/2 on an address, plaintext without a TLS configuration, until ctx ends, then lets
-// requests in flight end.
-func serveHTTP(ctx context.Context, setting, address string, secure *tls.Config, handler http.Handler) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("%s: %w", setting, err)
-	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(secure != nil)
-	protocols.SetUnencryptedHTTP2(secure == nil)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols}
-	if secure != nil {
-		l = tls.NewListener(l, secure)
-	}
-	result := make(chan error, 1)
-	go func() { result <- server.Serve(l) }()
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	if err := server.Shutdown(stop); err != nil {
-		_ = server.Close() // requests that do not end are cut
-	}
-	<-result
-	return nil
-}
-
-// stopTimeout is how long requests in flight may take when a process stops.
-const stopTimeout = 5 * time.Second

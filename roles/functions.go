@@ -59,7 +59,7 @@ func (f *functionsHost) Run(ctx context.Context) error {
 	g.Go(func() error { return f.follower.Run(ctx) })
 	if address := f.house.config.Functions.Listen; address != "" {
 		g.Go(func() error {
-			return serveHTTP(ctx, "functions.listen", address, f.house.serverTLS("edge", "authz", "admin"), f.Handler())
+			return face{setting: "functions.listen", address: address, secure: f.house.serverTLS("edge", "authz", "admin"), handler: f.Handler()}.serve(ctx)
 		})
 	}
 	return g.Wait()

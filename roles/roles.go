@@ -4,7 +4,7 @@
 // A role is a name (etcd, nats, admin, edge …) and a function that builds its service from the house: the settings and
 // what the roles before it have put there. The function runs when everything before it is ready, so it finds a working
 // etcd client or NATS connection, and never asks whether that is in this process or elsewhere. Dev lists every role for
-// one process, Server the ones that are named; both lists go to platform/run.
+// one process but those that stand before a cluster, Server the ones that are named; both lists go to platform/run.
 package roles
 
 import (
@@ -50,6 +50,7 @@ type Config struct {
 	Cache       CacheConfig      `yaml:"cache"`
 	Metering    MeteringConfig   `yaml:"metering"`
 	Wsconn      WsconnConfig     `yaml:"wsconn"`
+	Entry       EntryConfig      `yaml:"entry"`
 	// MeteringAddress is where edges and admin in other processes find metering.
 	MeteringAddress string `yaml:"metering_address" help:"host:port of metering.grpc_listen, for edges and admins in other processes"`
 	// AdminAddress is where followers in other processes find admin.
@@ -125,6 +126,8 @@ type role struct {
 	needs []string // the stores that it uses: etcd, nats
 	// drains is how long its clients may take when it ends.
 	drains func(Config) time.Duration
+	// outside: it stands before the others of a cluster, and one process that plays them all has no use for it.
+	outside bool
 }
 
 // all lists the roles in starting order.
@@ -133,12 +136,13 @@ func all() []role {
 		{name: "etcd", build: newEtcd},
 		{name: "nats", build: newNATS},
 		{name: "metering", build: newMetering, needs: []string{"nats"}},
-		{name: "admin", build: newAdmin, needs: []string{"etcd"}},
+		{name: "admin", build: newAdmin, needs: []string{"etcd"}, drains: func(c Config) time.Duration { return c.Admin.DrainGrace + stopTimeout }},
 		{name: "functions", build: newFunctions},
 		{name: "authz", build: newAuthz},
 		{name: "cache", build: newCache},
 		{name: "edge", build: newEdge, drains: func(c Config) time.Duration { return c.Edge.DrainGrace + c.Edge.DrainTimeout }},
 		{name: "wsconn", build: newWsconn, needs: []string{"nats"}, drains: func(c Config) time.Duration { return c.Wsconn.DrainTimeout }},
+		{name: "entry", build: newEntry, drains: func(c Config) time.Duration { return c.Entry.DrainTimeout }, outside: true},
 	}
 }
 
@@ -167,7 +171,7 @@ func Dev(c Config, t *telemetry.Telemetry) (*DevProcess, error) {
 	h := newHouse(c, t, nil)
 	h.dev = true
 	f := newFront(h)
-	services := h.list(all())
+	services := h.list(slices.DeleteFunc(all(), func(r role) bool { return r.outside }))
 	for i := range services {
 		if services[i].Name == "edge" {
 			services[i].Service = f

@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -36,9 +37,7 @@ func TestMain(m *testing.M) {
 // start runs the roles of a process in dir and returns its house and what ends it.
 func start(t *testing.T, c Config, roles []role) (*house, func()) {
 	t.Helper()
-	if c.Edge.DrainGrace == 0 {
-		c.Edge.DrainGrace = 1 // no load balancer looks
-	}
+	c.Edge.DrainGrace, c.Admin.DrainGrace = cmp.Or(c.Edge.DrainGrace, 1), cmp.Or(c.Admin.DrainGrace, 1) // no load balancer looks
 	settings.Defaults(&c)
 	tel, err := telemetry.New(c.Telemetry, "limen-test", "0")
 	if err != nil {
@@ -142,7 +141,7 @@ func TestDevAnswersOnOnePort(t *testing.T) {
 	for _, n := range dev.Services {
 		names = append(names, n.Name)
 	}
-	if got := strings.Join(names, " "); got != "telemetry peers "+strings.Join(Names(), " ") {
+	if got := strings.Join(names, " "); got+" entry" != "telemetry peers "+strings.Join(Names(), " ") {
 		t.Errorf("services: %s", got)
 	}
 	g := run.New(nil, dev.Services...)

@@ -86,7 +86,7 @@ func (l *lines) await(ctx context.Context, offset int, text string, ended <-chan
 
 // server makes a process that plays roles; settings are name=value.
 func server(t *testing.T, keys, dir, roles string, settings ...string) *process {
-	args := []string{"server", "--role", roles, "--data-dir", dir, "--set", "telemetry.listen=127.0.0.1:0", "--set", "trust.insecure=true", "--set", "edge.drain_grace=1ms"}
+	args := []string{"server", "--role", roles, "--data-dir", dir, "--set", "telemetry.listen=127.0.0.1:0", "--set", "trust.insecure=true", "--set", "edge.drain_grace=1ms", "--set", "admin.drain_grace=1ms"}
 	for _, s := range settings {
 		args = append(args, "--set", s)
 	}

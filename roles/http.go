@@ -1,0 +1,75 @@
+package roles
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// face is an HTTP listener of a role.
+type face struct {
+	setting, address string
+	secure           *tls.Config // nil is plaintext
+	handler          http.Handler
+	// grace is how long it goes on when it is told to end, asking its clients to leave.
+	grace time.Duration
+}
+
+// stopTimeout is how long requests in flight may take when a process stops.
+const stopTimeout = 5 * time.Second
+
+// serve answers HTTP/1.1 and HTTP/2 until ctx ends and the grace is over, then lets requests in flight end.
+func (f face) serve(ctx context.Context) error {
+	l, err := net.Listen("tcp", f.address)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.setting, err)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(f.secure != nil)
+	protocols.SetUnencryptedHTTP2(f.secure == nil)
+	door := &door{Handler: f.handler}
+	server := &http.Server{Handler: door, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols}
+	if f.secure != nil {
+		l = tls.NewListener(l, f.secure)
+	}
+	result := make(chan error, 1)
+	go func() { result <- server.Serve(l) }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	door.leaving.Store(true)
+	grace := time.NewTimer(f.grace)
+	defer grace.Stop()
+	select {
+	case err := <-result:
+		return err
+	case <-grace.C:
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		_ = server.Close() // requests that do not end are cut
+	}
+	<-result
+	return nil
+}
+
+// door asks clients to leave, once it is leaving: by Connection: close, which net/http makes a GOAWAY over HTTP/2.
+type door struct {
+	http.Handler
+	leaving atomic.Bool
+}
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if d.leaving.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	d.Handler.ServeHTTP(w, r)
+}
