@@ -446,3 +446,25 @@ func TestFollowersReadEverythingFromARestoredStore(t *testing.T) {
 	p.deploy(path, "new")
 	f.want(batch{stages: 1})
 }
+
+// TestAnyAdminTakesAReport: a follower's stream goes to one admin, its reports to whichever comes next.
+func TestAnyAdminTakesAReport(t *testing.T) {
+	etcd := etcdtest.Start(t)
+	one, other := startPlane(t, etcd.Client), startPlane(t, etcd.Client)
+	f := one.follow("edge-1", nil)
+	f.want(batch{welcome: true, full: true})
+	reports := configv1.NewConfigClient(other.server.Local(rpc.Edge))
+	if _, err := reports.Report(t.Context(), &configv1.ReportRequest{Follower: "edge-1", Role: "edge", Revision: 1 << 40}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*plane{one, other} {
+		r := p.call(alice, "POST", "/_limen/v1/wait", `{"revision":"1000","timeoutMillis":"1000"}`)
+		if r.body["serving"] != 1.0 || r.body["edges"] != 1.0 {
+			t.Errorf("%d %s", r.status, r.text)
+		}
+	}
+	_, err := reports.Report(t.Context(), &configv1.ReportRequest{Follower: "edge-2", Role: "edge"})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("a report of nobody: %v", err)
+	}
+}

@@ -85,6 +85,9 @@ func (c *Config) serve(req *configv1.FollowRequest, stream grpc.ServerStreamingS
 		maps.DeleteFunc(sent, func(hash string, _ bool) bool { return !v.published[hash] })
 		select {
 		case <-v.wait:
+		case <-f.again: // a follower reports after every position
+			v.changes = nil
+			continue
 		case <-ctx.Done():
 			return status.FromContextError(ctx.Err()).Err()
 		}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/limen-gateway/limen/platform/run"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
 )
@@ -28,10 +28,11 @@ const followerTTL = 10
 type follower struct {
 	request *configv1.FollowRequest
 	number  int32
-	lease   clientv3.LeaseID
+	lease   clientv3.LeaseID // guarded by Config.mu
 	stop    context.CancelFunc
-	done    chan struct{}
-	report  *configv1.ReportRequest // guarded by Config.mu
+	again   chan struct{}           // holds one when it has to report again
+	done    chan struct{}           // closed when nothing keeps the lease any longer
+	report  *configv1.ReportRequest // the last that came to this admin; guarded by Config.mu
 }
 
 func (f *follower) name() string { return f.request.Role + "/" + f.request.Follower }
@@ -47,7 +48,7 @@ func (c *Config) join(ctx context.Context, req *configv1.FollowRequest) (*follow
 		return nil, err
 	}
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f := &follower{request: req, number: number, lease: lease.ID, stop: cancel, done: make(chan struct{})}
+	f := &follower{request: req, number: number, lease: lease.ID, stop: cancel, again: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := c.list(ctx, f); err != nil {
 		cancel()
 		return nil, err
@@ -61,6 +62,7 @@ func (c *Config) join(ctx context.Context, req *configv1.FollowRequest) (*follow
 }
 
 // keep renews the follower's lease, and lists it again under a new one when etcd was away for longer than the old one lived.
+// What it reported, perhaps to another admin, went with the old one: f.again has its stream ask for it.
 func (c *Config) keep(ctx context.Context, f *follower) {
 	defer close(f.done)
 	for ctx.Err() == nil {
@@ -69,10 +71,8 @@ func (c *Config) keep(ctx context.Context, f *follower) {
 			for range renewals {
 			}
 		}
-		select {
-		case <-ctx.Done():
+		if !run.Pause(ctx, retryDelay) {
 			return
-		case <-time.After(retryDelay):
 		}
 		if lease, err := c.client.Grant(ctx, followerTTL); err == nil {
 			c.mu.Lock()
@@ -80,6 +80,11 @@ func (c *Config) keep(ctx context.Context, f *follower) {
 			c.mu.Unlock()
 			if err := c.list(ctx, f); err != nil {
 				c.log.WarnContext(ctx, "follower is not listed", "follower", f.name(), "error", err)
+				continue
+			}
+			select {
+			case f.again <- struct{}{}:
+			default: // it is asked already
 			}
 		}
 	}
@@ -109,8 +114,8 @@ func (c *Config) tell() {
 
 // list writes one follower's entry among the living.
 func (c *Config) list(ctx context.Context, f *follower) error {
+	entry := &configv1.Follower{Name: f.request.Follower, Role: f.request.Role, Number: f.number, Address: f.request.Address}
 	c.mu.Lock()
-	entry := &configv1.Follower{Name: f.request.Follower, Role: f.request.Role, Number: f.number, Address: f.request.Address, Report: f.report}
 	lease := f.lease
 	c.mu.Unlock()
 	value, err := proto.Marshal(entry)
@@ -154,22 +159,52 @@ func (c *Config) number(ctx context.Context, role, name string) (int32, error) {
 	return 0, fmt.Errorf("no number for %s %s: too many followers join at once", role, name)
 }
 
-// Report takes over what a follower serves.
+// Report takes over what a follower serves, whichever admin serves its stream: it goes where the follower is listed.
 func (c *Config) Report(ctx context.Context, req *configv1.ReportRequest) (*configv1.ReportResponse, error) {
-	c.mu.Lock()
-	f := c.followers[req.Role+"/"+req.Follower]
-	if f != nil {
-		f.report = req
+	for range 100 {
+		stored, err := c.storeReport(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		if !stored {
+			continue // it was listed anew meanwhile, or reported to another admin
+		}
+		c.mu.Lock()
+		if f := c.followers[req.Role+"/"+req.Follower]; f != nil {
+			f.report = req
+		}
 		c.tell()
+		c.mu.Unlock()
+		return &configv1.ReportResponse{}, nil
 	}
-	c.mu.Unlock()
-	if f == nil {
-		return nil, status.Error(codes.NotFound, "the follower's stream is not served here; follow first")
+	return nil, status.Error(codes.Unavailable, "store report: the follower's entry changes all the time")
+}
+
+// storeReport puts a report into the follower's entry, under its lease, unless the entry changed meanwhile.
+func (c *Config) storeReport(ctx context.Context, req *configv1.ReportRequest) (bool, error) {
+	key := followersKey + req.Role + "/" + req.Follower
+	res, err := c.client.Get(ctx, key)
+	if err != nil {
+		return false, status.Errorf(codes.Unavailable, "store report: %v", err)
 	}
-	if err := c.list(ctx, f); err != nil {
-		return nil, status.Errorf(codes.Unavailable, "store report: %v", err)
+	if len(res.Kvs) == 0 {
+		return false, status.Error(codes.NotFound, "no admin serves the follower's stream; follow first")
 	}
-	return &configv1.ReportResponse{}, nil
+	kv, entry := res.Kvs[0], &configv1.Follower{}
+	if err := proto.Unmarshal(kv.Value, entry); err != nil {
+		return false, status.Errorf(codes.Internal, "read the follower's entry: %v", err)
+	}
+	entry.Report = req
+	value, err := proto.Marshal(entry)
+	if err != nil {
+		return false, status.Errorf(codes.Internal, "write the follower's entry: %v", err)
+	}
+	done, err := c.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)).
+		Then(clientv3.OpPut(key, string(value), clientv3.WithLease(clientv3.LeaseID(kv.Lease)))).Commit()
+	if err != nil {
+		return false, status.Errorf(codes.Unavailable, "store report: %v", err)
+	}
+	return done.Succeeded, nil
 }
 
 // Living lists the followers of a role that any admin serves.
