@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# Every module is built by itself, as whoever imports it would; the workspace is for editors.
+# Every module is built by itself, as whoever imports it would; the workspace is for editors. deploy/collector is generated
+# whole, and only built.
 export GOWORK := off
 MODULES := . test tools
 
@@ -18,6 +19,16 @@ help: ## list the targets
 .PHONY: build
 build: ## build bin/limen
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/limen ./cmd/limen
+
+.PHONY: collector
+collector: ## build bin/collector, the OpenTelemetry collector of the cluster
+	cd deploy/collector && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../bin/collector .
+
+# Its version goes up together with those in builder.yaml.
+BUILDER := go.opentelemetry.io/collector/cmd/builder@v0.165.0
+.PHONY: collector-gen
+collector-gen: ## write the collector's module anew from deploy/collector/builder.yaml; needs the network
+	cd deploy/collector && go run $(BUILDER) --config builder.yaml --skip-compilation && gofmt -w .
 
 .PHONY: demo
 demo: ## the main job end to end: create by AWS SDK, deploy, call, refuse and explain, restart; each step with its answer
@@ -40,7 +51,7 @@ layout: ## the rules of docs/design/architecture.md that a machine can check
 	go test -count=1 .
 
 .PHONY: test
-test: ## all tests, shuffled, with the race detector where a C compiler is
+test: collector ## all tests, shuffled, with the race detector where a C compiler is
 	@for m in $(MODULES); do (cd $$m && $(TEST) $(RACE) ./...); done
 
 .PHONY: race

@@ -27,10 +27,30 @@ func Binary(t testing.TB) string {
 	return path
 }
 
+// Collector builds the collector of the cluster, which is a module of its own, and returns its path and that of its
+// settings.
+func Collector(t testing.TB) (path, settings string) {
+	t.Helper()
+	path, err := buildCollector()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, filepath.Join(filepath.Dir(path), "..", collectorDir, "config.yaml")
+}
+
+const collectorDir = "deploy/collector"
+
+var buildCollector = sync.OnceValues(func() (string, error) { return compile(collectorDir, ".", "collector") })
+
 func build() (string, error) {
 	if given := os.Getenv("LIMEN_BINARY"); given != "" {
 		return given, nil
 	}
+	return compile(".", "./cmd/limen", "limen")
+}
+
+// compile builds a program of the module at dir into bin/, as the Makefile does.
+func compile(dir, program, name string) (string, error) {
 	root, err := findRoot()
 	if err != nil {
 		return "", err
@@ -45,12 +65,12 @@ func build() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(aside)
-	fresh, path := filepath.Join(aside, "limen"), filepath.Join(bin, "limen")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", fresh, "./cmd/limen")
-	cmd.Dir = root
+	fresh, path := filepath.Join(aside, name), filepath.Join(bin, name)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", fresh, program)
+	cmd.Dir = filepath.Join(root, dir)
 	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build limen: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	return path, os.Rename(fresh, path)
 }
