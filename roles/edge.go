@@ -80,6 +80,7 @@ type edgeNode struct {
 	invoker *functions.Invoker
 	access  *linewriter.Writer // nil when no lines are written
 	asker   *connections.Client
+	nodes   *connections.Directory // nil where there are none elsewhere
 }
 
 func newEdge(h *house) (run.Service, error) { return buildEdge(h, nil, nil) }
@@ -128,6 +129,11 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 	if asker != nil {
 		connected = asker
 	}
+	directory := h.directory()
+	var elsewhere edge.Directory
+	if directory != nil {
+		elsewhere = directory
+	}
 	service, err := edge.New(edge.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, Suffixes: c.Suffixes,
 		RecentBytes: c.RecentBytes, DrainTimeout: c.DrainTimeout, DrainGrace: h.grace(c.DrainGrace), ProxyProtocolFrom: c.ProxyProtocolFrom, ForwardedFrom: c.ForwardedFor, Dir: h.config.DataDir, AdvertiseAddress: advertised,
@@ -135,14 +141,14 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 		AccessJSON: h.config.Telemetry.LogFormat == "json",
 	}, edge.Deps{
 		Admin: client, Keyring: ring, Functions: invoker, Authz: authz, Metering: counts, Cache: cache, Fallback: fallback, Sockets: sockets,
-		Node: localNode{h}, Connections: connected,
+		Node: localNode{h}, Directory: elsewhere, RelayTLS: h.clientTLS("wsconn"), Connections: connected,
 		Log: h.telemetry.Log, AccessLog: lines, Meter: h.telemetry.Meters.Meter("limen/edge"),
 		Traces: h.telemetry.Traces, Sampling: h.telemetry.Sampling(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	n := &edgeNode{house: h, service: service, invoker: invoker, access: access, asker: asker,
+	n := &edgeNode{house: h, service: service, invoker: invoker, access: access, asker: asker, nodes: directory,
 		server: h.newServer()}
 	service.Register(n.server)
 	h.edge.Store(n)
@@ -189,6 +195,9 @@ func (n *edgeNode) Run(ctx context.Context) error {
 		return n.service.Run(ctx)
 	})
 	g.Go(func() error { return runAsker(asking, n.asker) })
+	if n.nodes != nil {
+		g.Go(func() error { return n.nodes.Run(asking) })
+	}
 	return g.Wait()
 }
 

@@ -30,7 +30,8 @@ type socketCluster struct {
 	t                 *testing.T
 	nats, authz, edge *proxytest.Proxy
 	control           string // address of the control plane
-	url               string
+	url               string // of the API at the node's own listener
+	another           Config // of one more edge
 	key               rootkeys.Key
 	ends              chan string // ids of connections whose end $disconnect heard
 }
@@ -61,7 +62,10 @@ func startSocketCluster(t *testing.T) *socketCluster {
 		Functions: FunctionsConfig{Listen: functionsAt, Config: functions.Config{Declare: []functions.Function{
 			{Name: "authorizer", URL: lambdaTarget(t, "authorizer")}, {Name: "ends", URL: c.listen()}}}}},
 		"etcd", "admin", "functions", "authz")
-	run(Config{AdminAddress: adminGRPC, Edge: EdgeConfig{Listen: "127.0.0.1:0", GRPCListen: edgeAt, Authz: c.authz.Addr(), Functions: "http://" + functionsAt}}, "edge")
+	edge := Config{AdminAddress: adminGRPC, Edge: EdgeConfig{Listen: "127.0.0.1:0", GRPCListen: edgeAt, Authz: c.authz.Addr(), Functions: "http://" + functionsAt}}
+	run(edge, "edge")
+	c.another = edge
+	c.another.NATS, c.another.Edge.Listen, c.another.Edge.GRPCListen = natsURL, freeAddress(t), ""
 	run(Config{NATS: natsURL, Wsconn: WsconnConfig{Listen: socketsAt, Edge: c.edge.Addr()}}, "wsconn")
 	c.url = "ws://" + socketsAt + "/_aws/execute-api/" + c.publish(h) + "/prod?token=t"
 	return c

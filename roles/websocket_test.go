@@ -95,8 +95,22 @@ func selfSigned(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestThroughTheEdge: the edge accepts the handshake and hands the socket to the node of its process, over TLS too.
+// TestThroughTheEdge: the edge accepts the handshake and hands the socket to the node of its process, or relays it to one
+// elsewhere, over TLS too.
 func TestThroughTheEdge(t *testing.T) {
+	t.Run("in one process", func(t *testing.T) { throughAnEdge(t, false, nil, nil) })
+	t.Run("relayed", func(t *testing.T) { throughAnEdge(t, true, nil, nil) })
+	t.Run("relayed over TLS", func(t *testing.T) {
+		throughAnEdge(t, true, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}, &tls.Config{InsecureSkipVerify: true})
+	})
+}
+
+// directory is one node.
+type directory string
+
+func (d directory) Nodes() []string { return []string{string(d)} }
+
+func throughAnEdge(t *testing.T, relayed bool, server, client *tls.Config) {
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -107,12 +121,19 @@ func TestThroughTheEdge(t *testing.T) {
 	}
 	events := make(invokedFunctions, 100)
 	h := &house{}
-	e, err := edge.New(edge.Config{}, edge.Deps{Functions: events, Node: localNode{h}, AccessLog: io.Discard, Sockets: []edge.Socket{
-		{Listener: plain}, {Listener: secure, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, NextProtos: []string{"http/1.1"}}}}})
+	relay := listen(t)
+	deps := edge.Deps{Functions: events, AccessLog: io.Discard, Sockets: []edge.Socket{
+		{Listener: plain}, {Listener: secure, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, NextProtos: []string{"http/1.1"}}}}}
+	if relayed {
+		deps.Directory, deps.RelayTLS = directory(relay.Addr().String()), client
+	} else {
+		deps.Node = localNode{h}
+	}
+	e, err := edge.New(edge.Config{}, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	node, err := wsconn.New(wsconn.Config{}, wsconn.Deps{Edge: edgeOf{e}})
+	node, err := wsconn.New(wsconn.Config{}, wsconn.Deps{Edge: edgeOf{e}, Sockets: []wsconn.Socket{{Listener: relay, TLS: server, Relay: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -27,6 +28,9 @@ type WsconnConfig struct {
 	// ProxyProtocolFrom says whose word is taken for the address of a client.
 	ProxyProtocolFrom proxyprotocol.Networks `yaml:"proxy_protocol_from" help:"networks (10.0.0.0/8,…) of load balancers that begin connections with a PROXY header, version 1 or 2; none"`
 
+	RelayListen    string `yaml:"relay_listen" help:"address where edges in other processes hand over connections: 0.0.0.0:9102; only edges are let in where trust has certificates"`
+	RelayAdvertise string `yaml:"relay_advertise" help:"host:port that edges dial for relay_listen; this machine's own address when not given"`
+
 	Edge         string        `yaml:"edge_address" help:"host:port of edge.grpc_listen, when no edge is in this process"`
 	DrainWindow  time.Duration `yaml:"drain_window" default:"10s" help:"over how long the close frames are spread when the node ends and has many connections"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" help:"how long connections may take to end when the node does"`
@@ -36,6 +40,14 @@ type WsconnConfig struct {
 func (c *WsconnConfig) Check() error {
 	if (c.TLSListen != "") != (c.CertFile != "") || (c.CertFile != "") != (c.KeyFile != "") {
 		return settings.Refuse("tls_listen", "must be given together with cert_file and key_file")
+	}
+	if c.RelayAdvertise != "" {
+		if host, port, err := net.SplitHostPort(c.RelayAdvertise); err != nil || host == "" || port == "" {
+			return settings.Refuse("relay_advertise", "must be host:port, not %q", c.RelayAdvertise)
+		}
+		if c.RelayListen == "" {
+			return settings.Refuse("relay_advertise", "must be given together with relay_listen")
+		}
 	}
 	if c.DrainWindow < 0 || c.DrainTimeout < c.DrainWindow {
 		return settings.Refuse("drain_timeout", "must not be shorter than drain_window")
@@ -51,9 +63,14 @@ func newWsconn(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	relay, err := rpc.Advertise(cmp.Or(c.RelayAdvertise, c.RelayListen))
+	if err != nil {
+		return nil, fmt.Errorf("wsconn.relay_advertise (LIMEN_WSCONN_RELAY_ADVERTISE): %w", err)
+	}
 	service, err := wsconn.New(wsconn.Config{
 		Address: c.Listen, TLSAddress: c.TLSListen, CertFile: c.CertFile, KeyFile: c.KeyFile, ProxyProtocolFrom: c.ProxyProtocolFrom, DrainWindow: c.DrainWindow, DrainTimeout: c.DrainTimeout, Replicas: h.config.NATS.Replicas,
-	}, wsconn.Deps{Edge: edges, NATS: h.nats, Log: h.telemetry.Log, Meter: h.telemetry.Meters.Meter("limen/wsconn"), Traces: h.telemetry.Traces})
+		RelayAddress: c.RelayListen, RelayAdvertise: relay,
+	}, wsconn.Deps{Edge: edges, NATS: h.nats, RelayTLS: h.serverTLS("edge"), Log: h.telemetry.Log, Meter: h.telemetry.Meters.Meter("limen/wsconn"), Traces: h.telemetry.Traces})
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +109,15 @@ func (n localNode) Mint() (string, bool) {
 
 func (n localNode) Take(h *wsconnv1.Handoff, key string, c net.Conn) {
 	n.house.wsconn.Load().Take(h, key, c)
+}
+
+// directory knows the nodes in other processes; nil in a process that reaches no NATS, or plays every role. Its Run belongs to
+// the edge.
+func (h *house) directory() *connections.Directory {
+	if h.nats == nil || h.dev {
+		return nil
+	}
+	return connections.NewDirectory(h.nats, h.telemetry.Log)
 }
 
 // asker asks the owners of connections; nil in a process that reaches no NATS. Its Run belongs to the role that asks.

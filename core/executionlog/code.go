@@ -68,6 +68,7 @@ const (
 	NoTarget
 	NoHandshake
 	NoNode
+	NodeLost
 	ConnectRefused
 	ParameterMissing
 	NoModel
@@ -176,7 +177,8 @@ var sentences = [...]sentence{
 	NoRoute:           {"No route: the message selects {1} by the expression {2}; API {3} has no such route, and no route $default.", true},
 	NoTarget:          {"The route {1} has no target: no integration answers its messages.", true},
 	NoHandshake:       {"No WebSocket handshake: {1}.", true},
-	NoNode:            {"No node of this process takes WebSocket connections: the role wsconn is not played here, or has no lease yet.", true},
+	NoNode:            {"No node takes WebSocket connections: the role wsconn is not played in this process, and no node elsewhere gave a place.", true},
+	NodeLost:          {"The node of the connection did not open it after $connect had passed: {1}. $disconnect was run.", true},
 	ConnectRefused:    {"The integration of $connect refused the connection with status {n}.", true},
 	ParameterMissing:  {"The request lacks the parameter {1}, which the route requires.", true},
 	NoModel:           {"The message selects {1}, for which route {2} has no model, and none for $default.", true},

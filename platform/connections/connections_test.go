@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -423,3 +424,70 @@ func TestAloneThereIsNobodyElse(t *testing.T) {
 		t.Errorf("%v, %v", a, err)
 	}
 }
+
+// nodesBecome waits until a directory knows the wanted nodes.
+func nodesBecome(t *testing.T, d *Directory, want ...string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !slices.Equal(d.Nodes(), want); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%v, want %v", d.Nodes(), want)
+		}
+	}
+}
+
+// TestDirectory: edges learn where nodes take connections, and that they do no more: at once when a node says so, after its
+// lease when it is dead. What older nodes write into the bucket is no address.
+func TestDirectory(t *testing.T) {
+	s := natstest.Start(t)
+	d := NewDirectory(s.Dial(t), nil)
+	runs(t, d.Run)
+	announced := func(nc *nats.Conn, address string) (*Node, func()) {
+		n := NewNode(NodeConfig{NATS: nc, Answer: func(*wsconnv1.Request) *wsconnv1.Answer { return gone() }})
+		n.Announce(address)
+		return n, runs(t, n.Run)
+	}
+	node(t, s.Dial(t), nil) // takes no relays
+	one, _ := announced(s.Dial(t), "192.0.2.1:9102")
+	nodesBecome(t, d, "192.0.2.1:9102")
+	_, stopTwo := announced(s.Dial(t), "192.0.2.2:9102")
+	lonely := s.Dial(t)
+	announced(lonely, "192.0.2.3:9102")
+	nodesBecome(t, d, "192.0.2.1:9102", "192.0.2.2:9102", "192.0.2.3:9102")
+	one.Withdraw()
+	nodesBecome(t, d, "192.0.2.2:9102", "192.0.2.3:9102")
+	id, _ := one.Mint()
+	if _, ok := NodeOf(id); !ok {
+		t.Error("a node that takes no more connections has lost its number")
+	}
+	lonely.Close()
+	nodesBecome(t, d, "192.0.2.2:9102")
+	stopTwo()
+	nodesBecome(t, d)
+}
+
+// TestDirectoryAfterAnOutage: leases end while NATS is away; until the nodes have said that they are there, the known ones
+// are tried.
+func TestDirectoryAfterAnOutage(t *testing.T) {
+	s := natstest.Start(t)
+	d := NewDirectory(s.Dial(t), nil)
+	d.note(entry{key: relayKey + "1", value: "192.0.2.1:9102", operation: jetstream.KeyValuePut})
+	d.note(entry{key: relayKey + "1", operation: jetstream.KeyValuePurge})
+	if got := d.Nodes(); !slices.Equal(got, []string{"192.0.2.1:9102"}) {
+		t.Errorf("right after the outage: %v", got)
+	}
+	d.link.note(time.Now().Add(-time.Hour))
+	if got := d.Nodes(); len(got) > 0 {
+		t.Errorf("long after it: %v", got)
+	}
+}
+
+// entry is a change of the bucket.
+type entry struct {
+	jetstream.KeyValueEntry
+	key, value string
+	operation  jetstream.KeyValueOp
+}
+
+func (e entry) Key() string                     { return e.key }
+func (e entry) Value() []byte                   { return []byte(e.value) }
+func (e entry) Operation() jetstream.KeyValueOp { return e.operation }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -79,6 +80,9 @@ func (n *Node) alive(ctx context.Context) (map[string]bool, error) {
 	}
 	out := map[string]bool{}
 	for _, key := range keys {
+		if strings.HasPrefix(key, relayKey) {
+			continue
+		}
 		entry, err := kv.Get(ctx, key)
 		if err == nil {
 			out[string(entry.Value())] = true

@@ -53,6 +53,9 @@ type Node struct {
 
 	mu  sync.Mutex // guards own
 	own *identity
+
+	relayMu sync.Mutex // guards relay; held while it is written, so that nothing follows what takes it back
+	relay   string
 }
 
 // identity is under what name a node has its lease and its journal. Whoever was taken for dead comes back as another.
@@ -80,6 +83,48 @@ func NewNode(c NodeConfig) *Node {
 		n.claim(0)
 	}
 	return n
+}
+
+// Announce says where edges in other processes may hand over connections: from the moment that the node has a number until
+// Withdraw. It is called before Run.
+func (n *Node) Announce(address string) {
+	n.relayMu.Lock()
+	defer n.relayMu.Unlock()
+	n.relay = address
+}
+
+// Withdraw takes that back: no edge brings new connections. The node stays reachable for those that it has.
+func (n *Node) Withdraw() {
+	n.relayMu.Lock()
+	defer n.relayMu.Unlock()
+	if n.relay == "" || n.c.NATS == nil {
+		return
+	}
+	n.relay = ""
+	number, ok := n.Number()
+	if !ok || !n.c.NATS.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), renewEvery)
+	defer cancel()
+	kv, err := n.store.js.KeyValue(ctx, NodeBucket)
+	if err == nil {
+		err = kv.Delete(ctx, relayKey+keyOf(number))
+	}
+	if err != nil {
+		n.c.Log.Warn("edges try this node until its lease ends", "error", err)
+	}
+}
+
+// announce renews what Announce has said.
+func (n *Node) announce(ctx context.Context, l *lease) error {
+	n.relayMu.Lock()
+	defer n.relayMu.Unlock()
+	if n.relay == "" {
+		return nil
+	}
+	_, err := l.kv.Put(ctx, relayKey+keyOf(l.number), []byte(n.relay))
+	return err
 }
 
 func (n *Node) claim(number uint16) {
@@ -180,7 +225,7 @@ func (n *Node) step(ctx context.Context, js jetstream.JetStream, l *lease) error
 		return err
 	}
 	if !l.lapsed {
-		return nil
+		return n.announce(ctx, l)
 	}
 	own := n.self()
 	err := own.pen.confirm(ctx)
@@ -189,7 +234,10 @@ func (n *Node) step(ctx context.Context, js jetstream.JetStream, l *lease) error
 		return n.acquire(ctx, l)
 	}
 	l.lapsed = err != nil
-	return err
+	if err != nil {
+		return err
+	}
+	return n.announce(ctx, l)
 }
 
 func isConflict(err error) bool {
@@ -277,7 +325,7 @@ func (n *Node) acquire(ctx context.Context, l *lease) error {
 			return err
 		}
 		n.claim(number)
-		return nil
+		return n.announce(ctx, l)
 	}
 	return errors.New("connections: all node numbers are taken")
 }

@@ -36,3 +36,6 @@ func (c *conn) CloseWrite() error {
 	}
 	return half.CloseWrite()
 }
+
+// Under is the connection below, and what was read from it and not yet from this one.
+func (c *conn) Under() (below net.Conn, head []byte) { return c.Conn, c.head }

@@ -114,6 +114,9 @@ type conn struct {
 	addresses Addresses
 }
 
+// Under is the connection below; nothing was read from it ahead.
+func (c *conn) Under() (below net.Conn, head []byte) { return c.Conn, nil }
+
 func (c *conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.addresses.Source) }
 func (c *conn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(c.addresses.Destination) }
 

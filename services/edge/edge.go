@@ -6,6 +6,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -41,6 +42,7 @@ import (
 	"github.com/limen-gateway/limen/services/edge/internal/meter"
 	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
 	"github.com/limen-gateway/limen/services/edge/internal/plan"
+	"github.com/limen-gateway/limen/services/edge/internal/relay"
 )
 
 // Config is what an operator sets. Every zero value is usable; without an address only Deps.Sockets are served.
@@ -108,8 +110,11 @@ type Deps struct {
 	Metering meteringv1.MeteringClient
 	// Cache keeps answers of methods that are cached; without it every request is a miss.
 	Cache cachev1.CacheClient
-	// Node takes WebSocket connections; without it they are refused. Connections asks the owners of connections anywhere.
+	// Node takes WebSocket connections in this process; those that it does not take are relayed to the nodes of Directory, over
+	// mutual TLS with RelayTLS. Without either they are refused. Connections asks the owners of connections anywhere.
 	Node        Node
+	Directory   Directory
+	RelayTLS    *tls.Config
 	Connections Asker
 	// Fallback takes requests that name no API: the other faces of a process with one port.
 	Fallback http.Handler
@@ -124,9 +129,6 @@ type Deps struct {
 	Traces   trace.TracerProvider
 	Sampling telemetry.Sampling
 }
-
-// Node owns WebSocket connections in this process.
-type Node = plan.Node
 
 // Asker asks the owner of a WebSocket connection. Its only error is platform/connections.ErrUnknown.
 type Asker = connections.Asker
@@ -147,6 +149,7 @@ type Service struct {
 	proxies  *proxyprotocol.Trusted
 	server   *listener.Server
 	follower *snapshots.Follower
+	relay    *relay.Relay // nil where no nodes are elsewhere
 }
 
 // New makes an edge that does nothing yet.
@@ -164,14 +167,17 @@ func New(config Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
+	if deps.Directory != nil {
+		s.relay = relay.New(relay.Config{Nodes: deps.Directory.Nodes, TLS: deps.RelayTLS, DrainTimeout: config.DrainGrace + cmp.Or(config.DrainTimeout, 30*time.Second), Log: deps.Log})
+	}
 	s.plans = plan.New(plan.Config{
 		Services: &pipeline.Services{Meter: s.meter, Account: config.AccountLimit,
 			Caller: &integration.Caller{Client: s.client, Functions: deps.Functions}, Authz: deps.Authz, Cache: cache},
-		Node: deps.Node, Connections: &connections.API{Authz: deps.Authz, Asker: deps.Connections},
+		Nodes: nodes{deps.Node, s.relay}, Disconnect: s.disconnect, Connections: &connections.API{Authz: deps.Authz, Asker: deps.Connections},
 		Suffixes: config.Suffixes, Logger: deps.Log,
 	})
 	s.proxies = proxyprotocol.Trust(config.ProxyProtocolFrom, deps.Log)
-	if s.counters, err = newCounters(deps.Meter, s.proxies.Malformed); err != nil {
+	if s.counters, err = newCounters(deps.Meter, s.proxies.Malformed, s.relay.Len); err != nil {
 		return nil, err
 	}
 	s.server = listener.New(listener.Config{Number: s.plans.Number, Handler: door{s}, Fallback: deps.Fallback, Logger: deps.Log,
@@ -207,6 +213,9 @@ func (s *Service) Run(ctx context.Context) error {
 		s.meter.Run(backends)
 		return nil
 	})
+	if s.relay != nil {
+		group.Go(func() error { return s.relay.Run(ctx, backends.Done()) })
+	}
 	if s.follower != nil {
 		group.Go(func() error { return s.follower.Run(backends) })
 	}

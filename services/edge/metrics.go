@@ -33,9 +33,9 @@ type counters struct {
 	series map[series]*counts
 }
 
-// newCounters registers the instruments; malformedProxy counts connections that a malformed PROXY header ended. A nil meter
-// registers none.
-func newCounters(m metric.Meter, malformedProxy func() int64) (*counters, error) {
+// newCounters registers the instruments; malformedProxy counts connections that a malformed PROXY header ended, relayed those
+// that are relayed at the moment. A nil meter registers none.
+func newCounters(m metric.Meter, malformedProxy func() int64, relayed func() int) (*counters, error) {
 	c := &counters{series: map[series]*counts{}}
 	if m == nil {
 		return c, nil
@@ -64,11 +64,16 @@ func newCounters(m metric.Meter, malformedProxy func() int64) (*counters, error)
 	if err != nil {
 		return nil, fmt.Errorf("edge metrics: %w", err)
 	}
+	relays, err := m.Int64ObservableGauge("limen_websocket_relays", metric.WithDescription("WebSocket connections relayed to nodes in other processes"))
+	if err != nil {
+		return nil, fmt.Errorf("edge metrics: %w", err)
+	}
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		c.observe(o, requests, latency, backend, sent, cache)
 		o.ObserveInt64(proxy, malformedProxy())
+		o.ObserveInt64(relays, int64(relayed()))
 		return nil
-	}, requests, latency, backend, sent, cache, proxy)
+	}, requests, latency, backend, sent, cache, proxy, relays)
 	if err != nil {
 		return nil, fmt.Errorf("edge metrics: %w", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -43,7 +42,11 @@ type Config struct {
 	KeyFile    string
 	// ProxyProtocolFrom are the networks of proxies that tell of the client by a PROXY header before the first byte.
 	ProxyProtocolFrom proxyprotocol.Networks
-	Limits            Limits
+	// RelayAddress is where edges in other processes hand over connections; RelayAdvertise is what they are told to dial, empty
+	// for the address that is listened on.
+	RelayAddress   string
+	RelayAdvertise string
+	Limits         Limits
 	// Replicas is how many members of NATS keep the lease and the journal; 0 is one.
 	Replicas int
 	// Workers bounds the messages that are on their way to an edge; 0 is 4,096.
@@ -65,6 +68,8 @@ type Deps struct {
 	// NATS holds lease and journal and brings pushes; without it only this process reaches the node.
 	NATS    *nats.Conn
 	Sockets []Socket
+	// RelayTLS proves edges to this node and this node to them; nil takes relays in the clear.
+	RelayTLS *tls.Config
 	// Now is the clock; nil is the machine's.
 	Now   func() time.Time
 	Log   *slog.Logger
@@ -115,7 +120,7 @@ func New(config Config, deps Deps) (*Service, error) {
 		Dispatch: s.dispatch, Journal: s.node, Limits: config.Limits, Tick: config.Tick, DrainWindow: config.DrainWindow, DrainTimeout: config.DrainTimeout,
 		Now: deps.Now, Seen: counters.count, Log: deps.Log,
 	})
-	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.Mint, Take: s.Take, ProxyProtocol: proxies, Log: deps.Log})
+	s.listener = listener.New(listener.Config{Edge: deps.Edge, Mint: s.Mint, Take: s.take, Leave: s.hub.Leave, ProxyProtocol: proxies, Log: deps.Log})
 	return s, nil
 }
 
@@ -132,12 +137,14 @@ func (s *Service) Mint() (string, bool) {
 
 // Take takes over a connection whose $connect has passed. It does not block.
 // One whose id names another number than the node's, which it lost meanwhile, is closed: nobody could reach it.
-func (s *Service) Take(h *wsconnv1.Handoff, key string, c net.Conn) {
+func (s *Service) Take(h *wsconnv1.Handoff, key string, c net.Conn) { s.take(h, key, c, 0) }
+
+func (s *Service) take(h *wsconnv1.Handoff, key string, c net.Conn, edge uint64) {
 	if !s.owns(h.GetConnectionId()) {
 		_ = c.Close()
 		return
 	}
-	s.hub.Take(h, key, c)
+	s.hub.Take(h, key, c, edge)
 }
 
 func (s *Service) owns(id string) bool {
@@ -165,6 +172,11 @@ func (s *Service) Run(ctx context.Context) error {
 	var outer errgroup.Group
 	outer.Go(func() error { return s.node.Run(node) })
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		<-ctx.Done()
+		s.node.Withdraw()
+		return nil
+	})
 	if len(sockets) > 0 {
 		group.Go(func() error { return s.listener.Run(ctx, sockets...) })
 	}
@@ -176,36 +188,4 @@ func (s *Service) Run(ctx context.Context) error {
 	err = group.Wait()
 	release()
 	return errors.Join(err, outer.Wait())
-}
-
-func (s *Service) listen() ([]Socket, error) {
-	out := s.deps.Sockets
-	open := func(address string, cfg *tls.Config) error {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			for _, s := range out {
-				_ = s.Close()
-			}
-			return fmt.Errorf("wsconn: %w", err)
-		}
-		out = append(out[:len(out):len(out)], Socket{Listener: l, TLS: cfg})
-		return nil
-	}
-	if s.config.Address != "" {
-		if err := open(s.config.Address, nil); err != nil {
-			return nil, err
-		}
-	}
-	if s.config.TLSAddress != "" {
-		cert, err := tls.LoadX509KeyPair(s.config.CertFile, s.config.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("wsconn: %w", err)
-		}
-		// WebSockets over HTTP/2 are not offered (spec/websocket.md 2).
-		cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
-		if err := open(s.config.TLSAddress, cfg); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }

@@ -784,6 +784,234 @@ func (*JournalEntry_Opened) isJournalEntry_What() {}
 
 func (*JournalEntry_Closed) isJournalEntry_What() {}
 
+// RelayReserved is a place for a connection that is about to open.
+type RelayReserved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty when the node takes none.
+	ConnectionId  string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelayReserved) Reset() {
+	*x = RelayReserved{}
+	mi := &file_wsconn_v1_wsconn_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelayReserved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelayReserved) ProtoMessage() {}
+
+func (x *RelayReserved) ProtoReflect() protoreflect.Message {
+	mi := &file_wsconn_v1_wsconn_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelayReserved.ProtoReflect.Descriptor instead.
+func (*RelayReserved) Descriptor() ([]byte, []int) {
+	return file_wsconn_v1_wsconn_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RelayReserved) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+type RelayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which edge it is: a random number for each start of one.
+	Edge uint64 `protobuf:"fixed64,1,opt,name=edge,proto3" json:"edge,omitempty"`
+	// Types that are valid to be assigned to What:
+	//
+	//	*RelayRequest_Open
+	//	*RelayRequest_Leave
+	What          isRelayRequest_What `protobuf_oneof:"what"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelayRequest) Reset() {
+	*x = RelayRequest{}
+	mi := &file_wsconn_v1_wsconn_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelayRequest) ProtoMessage() {}
+
+func (x *RelayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wsconn_v1_wsconn_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelayRequest.ProtoReflect.Descriptor instead.
+func (*RelayRequest) Descriptor() ([]byte, []int) {
+	return file_wsconn_v1_wsconn_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RelayRequest) GetEdge() uint64 {
+	if x != nil {
+		return x.Edge
+	}
+	return 0
+}
+
+func (x *RelayRequest) GetWhat() isRelayRequest_What {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
+func (x *RelayRequest) GetOpen() *RelayOpen {
+	if x != nil {
+		if x, ok := x.What.(*RelayRequest_Open); ok {
+			return x.Open
+		}
+	}
+	return nil
+}
+
+func (x *RelayRequest) GetLeave() *RelayLeave {
+	if x != nil {
+		if x, ok := x.What.(*RelayRequest_Leave); ok {
+			return x.Leave
+		}
+	}
+	return nil
+}
+
+type isRelayRequest_What interface {
+	isRelayRequest_What()
+}
+
+type RelayRequest_Open struct {
+	Open *RelayOpen `protobuf:"bytes,2,opt,name=open,proto3,oneof"`
+}
+
+type RelayRequest_Leave struct {
+	Leave *RelayLeave `protobuf:"bytes,3,opt,name=leave,proto3,oneof"`
+}
+
+func (*RelayRequest_Open) isRelayRequest_What() {}
+
+func (*RelayRequest_Leave) isRelayRequest_What() {}
+
+// RelayOpen hands over a connection whose $connect has passed.
+type RelayOpen struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Handoff *Handoff               `protobuf:"bytes,1,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	// Its Sec-WebSocket-Key.
+	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelayOpen) Reset() {
+	*x = RelayOpen{}
+	mi := &file_wsconn_v1_wsconn_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelayOpen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelayOpen) ProtoMessage() {}
+
+func (x *RelayOpen) ProtoReflect() protoreflect.Message {
+	mi := &file_wsconn_v1_wsconn_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelayOpen.ProtoReflect.Descriptor instead.
+func (*RelayOpen) Descriptor() ([]byte, []int) {
+	return file_wsconn_v1_wsconn_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RelayOpen) GetHandoff() *Handoff {
+	if x != nil {
+		return x.Handoff
+	}
+	return nil
+}
+
+func (x *RelayOpen) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// RelayLeave says that the edge is about to end: the node closes what it relays.
+type RelayLeave struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelayLeave) Reset() {
+	*x = RelayLeave{}
+	mi := &file_wsconn_v1_wsconn_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelayLeave) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelayLeave) ProtoMessage() {}
+
+func (x *RelayLeave) ProtoReflect() protoreflect.Message {
+	mi := &file_wsconn_v1_wsconn_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelayLeave.ProtoReflect.Descriptor instead.
+func (*RelayLeave) Descriptor() ([]byte, []int) {
+	return file_wsconn_v1_wsconn_proto_rawDescGZIP(), []int{12}
+}
+
 var File_wsconn_v1_wsconn_proto protoreflect.FileDescriptor
 
 const file_wsconn_v1_wsconn_proto_rawDesc = "" +
@@ -841,7 +1069,19 @@ const file_wsconn_v1_wsconn_proto_rawDesc = "" +
 	"\fJournalEntry\x122\n" +
 	"\x06opened\x18\x01 \x01(\v2\x18.limen.wsconn.v1.HandoffH\x00R\x06opened\x12\x18\n" +
 	"\x06closed\x18\x02 \x01(\tH\x00R\x06closedB\x06\n" +
-	"\x04what*m\n" +
+	"\x04what\"4\n" +
+	"\rRelayReserved\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\"\x91\x01\n" +
+	"\fRelayRequest\x12\x12\n" +
+	"\x04edge\x18\x01 \x01(\x06R\x04edge\x120\n" +
+	"\x04open\x18\x02 \x01(\v2\x1a.limen.wsconn.v1.RelayOpenH\x00R\x04open\x123\n" +
+	"\x05leave\x18\x03 \x01(\v2\x1b.limen.wsconn.v1.RelayLeaveH\x00R\x05leaveB\x06\n" +
+	"\x04what\"Q\n" +
+	"\tRelayOpen\x122\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x18.limen.wsconn.v1.HandoffR\ahandoff\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\f\n" +
+	"\n" +
+	"RelayLeave*m\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fOUTCOME_DONE\x10\x01\x12\x10\n" +
@@ -862,32 +1102,39 @@ func file_wsconn_v1_wsconn_proto_rawDescGZIP() []byte {
 }
 
 var file_wsconn_v1_wsconn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_wsconn_v1_wsconn_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_wsconn_v1_wsconn_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_wsconn_v1_wsconn_proto_goTypes = []any{
-	(Outcome)(0),         // 0: limen.wsconn.v1.Outcome
-	(*Handoff)(nil),      // 1: limen.wsconn.v1.Handoff
-	(*Limits)(nil),       // 2: limen.wsconn.v1.Limits
-	(*Request)(nil),      // 3: limen.wsconn.v1.Request
-	(*Post)(nil),         // 4: limen.wsconn.v1.Post
-	(*Get)(nil),          // 5: limen.wsconn.v1.Get
-	(*Delete)(nil),       // 6: limen.wsconn.v1.Delete
-	(*Answer)(nil),       // 7: limen.wsconn.v1.Answer
-	(*Journal)(nil),      // 8: limen.wsconn.v1.Journal
-	(*JournalEntry)(nil), // 9: limen.wsconn.v1.JournalEntry
+	(Outcome)(0),          // 0: limen.wsconn.v1.Outcome
+	(*Handoff)(nil),       // 1: limen.wsconn.v1.Handoff
+	(*Limits)(nil),        // 2: limen.wsconn.v1.Limits
+	(*Request)(nil),       // 3: limen.wsconn.v1.Request
+	(*Post)(nil),          // 4: limen.wsconn.v1.Post
+	(*Get)(nil),           // 5: limen.wsconn.v1.Get
+	(*Delete)(nil),        // 6: limen.wsconn.v1.Delete
+	(*Answer)(nil),        // 7: limen.wsconn.v1.Answer
+	(*Journal)(nil),       // 8: limen.wsconn.v1.Journal
+	(*JournalEntry)(nil),  // 9: limen.wsconn.v1.JournalEntry
+	(*RelayReserved)(nil), // 10: limen.wsconn.v1.RelayReserved
+	(*RelayRequest)(nil),  // 11: limen.wsconn.v1.RelayRequest
+	(*RelayOpen)(nil),     // 12: limen.wsconn.v1.RelayOpen
+	(*RelayLeave)(nil),    // 13: limen.wsconn.v1.RelayLeave
 }
 var file_wsconn_v1_wsconn_proto_depIdxs = []int32{
-	2, // 0: limen.wsconn.v1.Handoff.limits:type_name -> limen.wsconn.v1.Limits
-	4, // 1: limen.wsconn.v1.Request.post:type_name -> limen.wsconn.v1.Post
-	5, // 2: limen.wsconn.v1.Request.get:type_name -> limen.wsconn.v1.Get
-	6, // 3: limen.wsconn.v1.Request.delete:type_name -> limen.wsconn.v1.Delete
-	0, // 4: limen.wsconn.v1.Answer.outcome:type_name -> limen.wsconn.v1.Outcome
-	9, // 5: limen.wsconn.v1.Journal.entries:type_name -> limen.wsconn.v1.JournalEntry
-	1, // 6: limen.wsconn.v1.JournalEntry.opened:type_name -> limen.wsconn.v1.Handoff
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	2,  // 0: limen.wsconn.v1.Handoff.limits:type_name -> limen.wsconn.v1.Limits
+	4,  // 1: limen.wsconn.v1.Request.post:type_name -> limen.wsconn.v1.Post
+	5,  // 2: limen.wsconn.v1.Request.get:type_name -> limen.wsconn.v1.Get
+	6,  // 3: limen.wsconn.v1.Request.delete:type_name -> limen.wsconn.v1.Delete
+	0,  // 4: limen.wsconn.v1.Answer.outcome:type_name -> limen.wsconn.v1.Outcome
+	9,  // 5: limen.wsconn.v1.Journal.entries:type_name -> limen.wsconn.v1.JournalEntry
+	1,  // 6: limen.wsconn.v1.JournalEntry.opened:type_name -> limen.wsconn.v1.Handoff
+	12, // 7: limen.wsconn.v1.RelayRequest.open:type_name -> limen.wsconn.v1.RelayOpen
+	13, // 8: limen.wsconn.v1.RelayRequest.leave:type_name -> limen.wsconn.v1.RelayLeave
+	1,  // 9: limen.wsconn.v1.RelayOpen.handoff:type_name -> limen.wsconn.v1.Handoff
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_wsconn_v1_wsconn_proto_init() }
@@ -904,13 +1151,17 @@ func file_wsconn_v1_wsconn_proto_init() {
 		(*JournalEntry_Opened)(nil),
 		(*JournalEntry_Closed)(nil),
 	}
+	file_wsconn_v1_wsconn_proto_msgTypes[10].OneofWrappers = []any{
+		(*RelayRequest_Open)(nil),
+		(*RelayRequest_Leave)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wsconn_v1_wsconn_proto_rawDesc), len(file_wsconn_v1_wsconn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

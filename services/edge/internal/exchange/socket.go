@@ -23,9 +23,9 @@ type Socket struct {
 	Reply       []byte
 }
 
-// Handover takes over the connection of an accepted handshake, which is no longer the listener's. What the listener has
-// read beyond the handshake comes from it first. It is called once and must not block.
-type Handover func(net.Conn)
+// Handover takes over the connection of an accepted handshake, which is no longer the listener's, and head, which the
+// listener has read beyond the handshake. It is called once and must not block.
+type Handover func(c net.Conn, head []byte)
 
 // socketContext is a value of $context that only events of WebSocket connections have (spec/websocket.md 15).
 func (x *Exchange) socketContext(path string) (string, bool) {

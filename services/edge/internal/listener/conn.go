@@ -15,6 +15,7 @@ import (
 	"github.com/limen-gateway/limen/platform/proxyprotocol"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/http1"
+	"github.com/limen-gateway/limen/services/edge/internal/relay"
 )
 
 // conn is one client connection.
@@ -59,7 +60,7 @@ func (c *conn) run(ctx context.Context, socket Socket) (kept bool) {
 		return false
 	}
 	if socket.TLS != nil && !socket.Both {
-		if kept, ok := c.handshake(ctx, c.net, socket.TLS); !ok {
+		if kept, ok := c.handshake(ctx, nil, socket.TLS); !ok {
 			return kept
 		}
 	}
@@ -71,8 +72,7 @@ func (c *conn) run(ctx context.Context, socket Socket) (kept bool) {
 	}()
 	for first := true; c.wait(); first = false {
 		if first && socket.Both && c.r.Buffered()[0] == handshakeRecord {
-			raw := peeked.Conn(c.net, bytes.Clone(c.r.Buffered()))
-			if kept, ok := c.handshake(ctx, raw, socket.TLS); !ok {
+			if kept, ok := c.handshake(ctx, bytes.Clone(c.r.Buffered()), socket.TLS); !ok {
 				return kept
 			}
 			c.r.Reset(c)
@@ -115,9 +115,9 @@ func (c *conn) readProxyHeader() bool {
 // handshakeRecord is the first byte of TLS, which no request of HTTP begins with.
 const handshakeRecord = 0x16
 
-// handshake completes TLS and gives the connection to HTTP/2 when that was agreed on.
-func (c *conn) handshake(ctx context.Context, raw net.Conn, cfg *tls.Config) (kept, ok bool) {
-	tc := tls.Server(c.proxied.Conn(raw), cfg)
+// handshake completes TLS, of which head was read already, and gives the connection to HTTP/2 when that was agreed on.
+func (c *conn) handshake(ctx context.Context, head []byte, cfg *tls.Config) (kept, ok bool) {
+	tc := tls.Server(relay.Conn(c.proxied.Conn(c.net), head), cfg)
 	ctx, cancel := context.WithTimeout(ctx, c.s.cfg.HeadTimeout)
 	defer cancel()
 	if err := tc.HandshakeContext(ctx); err != nil {
@@ -220,7 +220,7 @@ func (c *conn) handOver(x *exchange.Exchange) {
 	c.s.closed(x, 0, time.Now())
 	_ = c.net.SetDeadline(time.Time{})
 	c.handed = true
-	x.Handover(peeked.Conn(c.net, bytes.Clone(c.r.Buffered())))
+	x.Handover(c.net, bytes.Clone(c.r.Buffered()))
 }
 
 func (c *conn) readBody(x *exchange.Exchange, f http1.Framing, limit int) error {

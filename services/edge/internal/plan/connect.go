@@ -22,12 +22,21 @@ import (
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 )
 
-// Node owns WebSocket connections in this process.
-type Node interface {
-	// Mint makes the id of a connection that is about to open; false while the node takes none.
-	Mint() (id string, ok bool)
-	// Take takes over a connection whose $connect has passed; key is its Sec-WebSocket-Key. It must not block.
-	Take(h *wsconnv1.Handoff, key string, c net.Conn)
+// Nodes own WebSocket connections.
+type Nodes interface {
+	// Reserve finds a place for a connection that is about to open; nil when no node gives one.
+	Reserve(ctx context.Context) Place
+}
+
+// Place is kept for one connection. It ends by Take or Release.
+type Place interface {
+	// ID is the connection's.
+	ID() string
+	// Open hands over what passed $connect; key is its Sec-WebSocket-Key. After an error no node has the connection.
+	Open(h *wsconnv1.Handoff, key string) error
+	// Take takes over the connection itself, behind head, which was read from it already. It must not block.
+	Take(c net.Conn, head []byte)
+	Release()
 }
 
 // serveSocket answers an HTTP request to a WebSocket API: a call of the @connections API, or a handshake.
@@ -40,23 +49,34 @@ func (p *Plans) serveSocket(ctx context.Context, x *exchange.Exchange, s *stage)
 		fail(x, err)
 		return
 	}
-	id, ok := "", false
-	if p.cfg.Node != nil {
-		id, ok = p.cfg.Node.Mint()
+	var place Place
+	if p.cfg.Nodes != nil {
+		place = p.cfg.Nodes.Reserve(ctx)
 	}
-	if !ok {
-		// Connections go only to the node of this process: what carries them to another process is not built.
+	if place == nil {
 		x.Record.Add(executionlog.PhaseReceive, executionlog.NoNode)
 		fail(x, gatewayresponse.Unavailable(nil))
 		return
 	}
-	h := p.connect(ctx, x, s, id)
+	h := p.connect(ctx, x, s, place.ID())
 	if h == nil {
+		place.Release()
 		return
 	}
-	node, key := p.cfg.Node, strings.Clone(key)
+	if err := place.Open(h, strings.Clone(key)); err != nil {
+		place.Release()
+		p.unopened(ctx, x, h, err)
+		return
+	}
 	x.Response.Status = http.StatusSwitchingProtocols
-	x.Handover = func(c net.Conn) { node.Take(h, key, c) }
+	x.Handover = place.Take
+}
+
+// unopened answers a handshake that passed $connect and found its node gone. What $connect began, $disconnect ends.
+func (p *Plans) unopened(ctx context.Context, x *exchange.Exchange, h *wsconnv1.Handoff, err error) {
+	x.Record.Add(executionlog.PhaseIntegrationResponse, executionlog.NodeLost, err.Error())
+	p.cfg.Disconnect(ctx, h)
+	failSocket(x, gatewayresponse.Unavailable(err))
 }
 
 // handshake checks that the request asks for a connection, and returns its key.

@@ -8,6 +8,7 @@
 package plan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"github.com/limen-gateway/limen/platform/snapshots"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
+	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 	"github.com/limen-gateway/limen/services/edge/internal/connections"
 	"github.com/limen-gateway/limen/services/edge/internal/exchange"
 	"github.com/limen-gateway/limen/services/edge/internal/pipeline"
@@ -58,8 +60,10 @@ type content struct {
 // Config is what New needs.
 type Config struct {
 	Services *pipeline.Services
-	// Node takes WebSocket connections; nil where no node is in the process. Connections answers the @connections API.
-	Node        Node
+	// Nodes take WebSocket connections; nil where none does. Disconnect runs $disconnect of one that no node opened after all.
+	// Connections answers the @connections API.
+	Nodes       Nodes
+	Disconnect  func(context.Context, *wsconnv1.Handoff)
 	Connections *connections.API
 	// Suffixes are the domains beside AWS's and localhost under which {api}.execute-api.{region} names an API.
 	Suffixes []string

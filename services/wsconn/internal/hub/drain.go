@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"time"
 
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
@@ -70,17 +71,41 @@ func (h *Hub) drain() {
 	h.mu.Unlock()
 	timeout := time.AfterFunc(h.c.DrainTimeout, h.cancel)
 	defer timeout.Stop()
-	if len(sessions) > 0 {
-		step := min(h.c.DrainWindow/time.Duration(len(sessions)), drainStep)
-		begin := time.Now()
-		for i, s := range sessions {
-			h.rest(time.Until(begin.Add(time.Duration(i) * step)))
-			s.end(socket.GoingAway, goingAway)
-		}
-	}
+	h.goAway(sessions)
 	h.group.Wait()
 	h.payOff()
 	h.group.Wait()
+}
+
+// goAway closes sessions with 1001, spread over the window.
+func (h *Hub) goAway(sessions []*session) {
+	if len(sessions) == 0 {
+		return
+	}
+	step := min(h.c.DrainWindow/time.Duration(len(sessions)), drainStep)
+	begin := time.Now()
+	for i, s := range sessions {
+		h.rest(time.Until(begin.Add(time.Duration(i) * step)))
+		s.end(socket.GoingAway, goingAway)
+	}
+}
+
+// Leave closes the connections that an edge relays, which is about to end. The edge says so again while it has any. It does
+// not block.
+func (h *Hub) Leave(edge uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closing || h.leaving[edge] {
+		return
+	}
+	sessions := slices.DeleteFunc(h.list(), func(s *session) bool { return s.edge != edge })
+	h.leaving[edge] = true
+	h.group.Go(func() {
+		h.goAway(sessions)
+		h.mu.Lock()
+		delete(h.leaving, edge)
+		h.mu.Unlock()
+	})
 }
 
 func (h *Hub) rest(d time.Duration) {

@@ -102,6 +102,7 @@ type Hub struct {
 	mu       sync.RWMutex
 	sessions map[string]*session
 	closing  bool
+	leaving  map[uint64]bool // edges whose connections are being closed
 	owed     []ending
 }
 
@@ -115,7 +116,7 @@ func New(c Config) *Hub {
 	if c.Seen == nil {
 		c.Seen = func(What, int) {}
 	}
-	h := &Hub{c: c, sessions: map[string]*session{}, wheel: wheel{tick: c.Tick, slots: map[int64][]string{}}}
+	h := &Hub{c: c, sessions: map[string]*session{}, leaving: map[uint64]bool{}, wheel: wheel{tick: c.Tick, slots: map[int64][]string{}}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -123,19 +124,20 @@ func New(c Config) *Hub {
 // Len is the number of open connections.
 func (h *Hub) Len() int { return int(h.open.Load()) }
 
-// Take opens a connection whose $connect has passed. It does not block; the connection is closed when the hub is closing.
-func (h *Hub) Take(handoff *wsconnv1.Handoff, key string, c net.Conn) {
+// Take opens a connection whose $connect has passed; edge is the one that relays it, 0 is none. It does not block; the
+// connection is closed when the hub is closing.
+func (h *Hub) Take(handoff *wsconnv1.Handoff, key string, c net.Conn, edge uint64) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if h.closing {
 		_ = c.Close()
 		return
 	}
-	h.group.Go(func() { h.serve(handoff, key, c) })
+	h.group.Go(func() { h.serve(handoff, key, c, edge) })
 }
 
 // serve is the life of a connection.
-func (h *Hub) serve(handoff *wsconnv1.Handoff, key string, c net.Conn) {
+func (h *Hub) serve(handoff *wsconnv1.Handoff, key string, c net.Conn, edge uint64) {
 	limits := h.limits(handoff)
 	conn, err := socket.Open(c, key, handoff.GetSubprotocol(), socket.Limits{
 		Message: limits.Message, Frame: limits.Frame, MessageTime: limits.MessageTime, WriteTime: limits.WriteTime,
@@ -143,7 +145,7 @@ func (h *Hub) serve(handoff *wsconnv1.Handoff, key string, c net.Conn) {
 	if err != nil {
 		return // without a 101 there was no connection, and nobody hears of its end
 	}
-	s := &session{hub: h, handoff: handoff, conn: conn, limits: limits, opened: h.c.Now(), done: make(chan struct{})}
+	s := &session{hub: h, handoff: handoff, edge: edge, conn: conn, limits: limits, opened: h.c.Now(), done: make(chan struct{})}
 	s.active.Store(s.opened.UnixMilli())
 	h.c.Journal.Opened(handoff)
 	h.add(s)

@@ -24,6 +24,7 @@ type Socket interface {
 type session struct {
 	hub     *Hub
 	handoff *wsconnv1.Handoff
+	edge    uint64 // that relays it; 0 is none
 	conn    Socket
 	limits  Limits
 	opened  time.Time

@@ -1,6 +1,7 @@
 // Package listener is the node's own door for clients that reach it without an edge before it: it reads the head of a
 // handshake as it stands on the wire, asks an edge to run $connect, and hands the connection to the hub or answers with the
-// refusal. One request per connection; what is no handshake is refused by the edge like any other.
+// refusal. One request per connection; what is no handshake is refused by the edge like any other. A socket for relays is the
+// door for edges, which bring connections that have passed $connect.
 package listener
 
 import (
@@ -23,10 +24,11 @@ import (
 	wsconnv1 "github.com/limen-gateway/limen/proto/wsconn/v1"
 )
 
-// Socket is a listening socket; with TLS set its connections are encrypted.
+// Socket is a listening socket; with TLS set its connections are encrypted. Edges come to those with Relay, clients to others.
 type Socket struct {
 	net.Listener
-	TLS *tls.Config
+	TLS   *tls.Config
+	Relay bool
 }
 
 // Config is what a Listener is made of.
@@ -34,7 +36,10 @@ type Config struct {
 	Edge edgev1.EdgeClient
 	// Mint makes connection ids; false while the node takes none.
 	Mint func() (string, bool)
-	Take func(h *wsconnv1.Handoff, key string, c net.Conn)
+	// Take takes over a connection, from an edge or, with 0, a client.
+	Take func(h *wsconnv1.Handoff, key string, c net.Conn, edge uint64)
+	// Leave hears that an edge is about to end.
+	Leave func(edge uint64)
 	// ProxyProtocol reads the address of the client where it stands before the first byte; nil takes every peer for the client.
 	ProxyProtocol *proxyprotocol.Trusted
 	Log           *slog.Logger
@@ -92,7 +97,7 @@ func (l *Listener) accept(ctx context.Context, s Socket) error {
 		c, err := s.Accept()
 		if err == nil {
 			delay = 5 * time.Millisecond
-			l.start(ctx, c, s.TLS)
+			l.start(ctx, c, s)
 			continue
 		}
 		var passing interface{ Temporary() bool }
@@ -107,22 +112,37 @@ func (l *Listener) accept(ctx context.Context, s Socket) error {
 	}
 }
 
-func (l *Listener) start(ctx context.Context, c net.Conn, cfg *tls.Config) {
+func (l *Listener) start(ctx context.Context, c net.Conn, s Socket) {
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
 	l.mu.Unlock()
 	l.group.Go(func() {
-		out, h, key, rest := l.open(ctx, c, cfg)
+		open := l.direct
+		if s.Relay {
+			open = l.relayed
+		}
+		out, taken := open(ctx, c, s.TLS)
 		l.mu.Lock()
 		delete(l.conns, c)
 		l.mu.Unlock()
-		if h == nil {
+		if taken == nil {
 			_ = out.Close()
 			return
 		}
 		_ = out.SetDeadline(time.Time{})
-		l.c.Take(h, key, peeked.Conn(out, bytes.Clone(rest)))
+		taken()
 	})
+}
+
+// direct returns what hands the connection of a client over; nil when it was answered otherwise. out is what the client and we
+// speak over.
+func (l *Listener) direct(ctx context.Context, c net.Conn, cfg *tls.Config) (out net.Conn, take func()) {
+	out, h, key, rest := l.open(ctx, c, cfg)
+	if h == nil {
+		return out, nil
+	}
+	rest = bytes.Clone(rest)
+	return out, func() { l.c.Take(h, key, peeked.Conn(out, rest), 0) }
 }
 
 // open reads what stands before a handshake, and the handshake. out is what the client and we speak over.
