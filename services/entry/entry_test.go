@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
@@ -322,7 +324,8 @@ func (w *world) metric(name, label string) int64 {
 			points = d.DataPoints
 		}
 		for _, p := range points {
-			if m.Name == name && (label == "" || strings.Contains(fmt.Sprint(p.Attributes.ToSlice()), label)) {
+			has := func(a attribute.KeyValue) bool { return a.Value.AsString() == label }
+			if m.Name == name && (label == "" || slices.ContainsFunc(p.Attributes.ToSlice(), has)) {
 				return p.Value
 			}
 		}
