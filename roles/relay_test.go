@@ -1,6 +1,10 @@
 package roles
 
 import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +14,8 @@ import (
 
 	"github.com/limen-gateway/limen/platform/connections"
 	"github.com/limen-gateway/limen/platform/proxytest"
+	"github.com/limen-gateway/limen/platform/trust"
+	"github.com/limen-gateway/limen/services/wsconn"
 )
 
 // relayNode starts a node that takes connections from edges, with a network between that fails.
@@ -146,4 +152,51 @@ func TestConnectionsRelayedToOtherProcesses(t *testing.T) {
 	<-stopped
 	c.ended(told)
 	stopSecond()
+}
+
+// identity is the certificate of a role.
+func (s *secured) identity(role string) *trust.Identity {
+	s.t.Helper()
+	i, err := trust.Open(s.files(role), slog.Default())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return i
+}
+
+// TestOnlyEdgesRelay: a node gives places to who proves to be an edge.
+func TestOnlyEdgesRelay(t *testing.T) {
+	s := newSecured(t)
+	l := listen(t)
+	node, err := wsconn.New(wsconn.Config{}, wsconn.Deps{Edge: edgeOf{}, Sockets: []wsconn.Socket{{Listener: l, TLS: s.identity("wsconn").Server("edge"), Relay: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- node.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := s.refused(l.Addr().String(), s.identity("edge"), "wsconn"); err != nil {
+		t.Errorf("an edge: %v", err)
+	}
+	for _, role := range []string{"cache", "wsconn", "admin"} {
+		if err := s.refused(l.Addr().String(), s.identity(role), "wsconn"); err == nil {
+			t.Errorf("%s is given a place", role)
+		}
+	}
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "in the clear, in the clear")
+	_ = c.SetReadDeadline(time.Now().Add(membersPatience))
+	if b, _ := io.ReadAll(c); len(b) > 0 && b[0] != 0x15 { // an alert of TLS
+		t.Errorf("without a certificate: %q", b)
+	}
 }

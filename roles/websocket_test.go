@@ -101,7 +101,8 @@ func TestThroughTheEdge(t *testing.T) {
 	t.Run("in one process", func(t *testing.T) { throughAnEdge(t, false, nil, nil) })
 	t.Run("relayed", func(t *testing.T) { throughAnEdge(t, true, nil, nil) })
 	t.Run("relayed over TLS", func(t *testing.T) {
-		throughAnEdge(t, true, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}, &tls.Config{InsecureSkipVerify: true})
+		s := newSecured(t)
+		throughAnEdge(t, true, s.identity("wsconn").Server("edge"), s.identity("edge").Client("wsconn"))
 	})
 }
 
