@@ -34,6 +34,9 @@ type instruction struct {
 	set            *set
 }
 
+// beginsInput reports whether the instruction wants the beginning of the text.
+func (i *instruction) beginsInput() bool { return i.op == opAssert && i.kind == beginInput }
+
 // compiler turns a tree into code for the matcher.
 type compiler struct {
 	code     []instruction

@@ -70,6 +70,9 @@ func (m *Matcher) Registers() []int { return m.regs }
 // Find looks for the next match from a position on.
 func (m *Matcher) Find(from int) (bool, error) {
 	m.whole = false
+	if m.re.span != nil {
+		return m.findSpan(from)
+	}
 	for at := from; at <= len(m.text); {
 		if m.re.first != nil {
 			if at = m.candidate(at); at < 0 {
@@ -114,9 +117,6 @@ func (m *Matcher) Matches() (bool, error) {
 
 // at looks for a match that begins at a position.
 func (m *Matcher) at(start int) (bool, error) {
-	if m.re.span != nil && !m.whole && start < len(m.text) {
-		return m.spanAt(start)
-	}
 	for i := range m.regs {
 		m.regs[i] = -1
 	}
@@ -132,13 +132,18 @@ func (m *Matcher) at(start int) (bool, error) {
 	return ok, nil
 }
 
-// spanAt is at for a pattern that is one or more characters of a set, of which the first has been found.
-func (m *Matcher) spanAt(start int) (bool, error) {
-	end, n := m.re.span.run(m.text, start, -1)
-	if *m.steps -= 2 + int64(n>>2); *m.steps < 0 {
+// findSpan is Find for a pattern that is one or more characters of a set.
+func (m *Matcher) findSpan(from int) (bool, error) {
+	start := m.re.span.skip(m.text, from)
+	if start >= len(m.text) {
+		*m.steps -= int64(len(m.text)-from) >> 2
+		return false, nil
+	}
+	end, _ := m.re.span.run(m.text, start, -1)
+	if *m.steps -= 2 + int64(end-from)>>2; *m.steps < 0 {
 		return false, ErrSteps
 	}
-	m.regs[0], m.regs[1] = start, end
+	m.regs[0], m.regs[1], m.last = start, end, end
 	return true, nil
 }
 
@@ -180,6 +185,10 @@ func (m *Matcher) run(pc, pos, end int) (int, bool) {
 			}
 			ok = false
 		case opSplit:
+			if pos > 0 && m.re.code[i.x].beginsInput() {
+				pc = i.y
+				continue
+			}
 			m.push(choicePoint{pc: i.y, pos: pos})
 			pc = i.x
 		case opJump:
@@ -302,10 +311,18 @@ func (m *Matcher) backtrack(base int) (pc, pos int, ok bool) {
 // giveBack shortens a repetition, at once to where the character behind it can be what comes next.
 func (m *Matcher) giveBack(c *choicePoint) {
 	next := &m.re.code[c.pc]
+	known := next.op == opChar || next.op == opSet || next.op == opSets && next.min > 0
+	if known && next.set != nil { // over ASCII, as most are
+		from := c.pos
+		for c.pos > c.low+1 && m.text[c.pos-1] < utf8.RuneSelf && !next.set.ascii[m.text[c.pos-1]] {
+			c.pos--
+		}
+		*m.steps -= int64(from - c.pos)
+	}
 	for {
 		r, n := m.decodeBefore(c.pos)
 		c.pos -= n
-		if c.pos <= c.low || next.op != opChar && next.op != opSet && (next.op != opSets || next.min == 0) {
+		if c.pos <= c.low || !known {
 			return
 		}
 		*m.steps--

@@ -135,9 +135,11 @@ func codePointAt(_ *renderer, s Value, a []Value) (Value, error) {
 }
 
 func substring(r *renderer, s Value, a []Value) (Value, error) {
-	to := length16(s.text())
+	to := 0
 	if len(a) == 2 {
 		to = int(a[1].Int())
+	} else {
+		to = length16(s.text())
 	}
 	sub, ok := substring16(s.text(), int(a[0].Int()), to)
 	if !ok {

@@ -73,16 +73,23 @@ func (r *renderer) compiled(v Value) (*regex.Regex, error) {
 	return r.program.regexes.get(v.text())
 }
 
-// withSteps runs a match with the steps it may take, and takes them from the render's.
-func (r *renderer) withSteps(run func(steps *int64) error) error {
-	granted := min(r.limits.RegexSteps, max(r.steps, 0))
-	left := granted
-	err := run(&left)
-	r.spend(int(granted-max(left, 0)) >> 2)
-	if errors.Is(err, regex.ErrSteps) {
+// begin makes the matcher one of a pattern and a text, with the steps that one call of a method may take.
+func (r *renderer) begin(re *regex.Regex, s string) {
+	r.granted = min(r.limits.RegexSteps, max(r.steps, 0))
+	r.left = r.granted
+	r.matcher.Reset(re, s, &r.left)
+}
+
+// end takes the steps since begin from the render's. Its error is that of the matches, or the render's.
+func (r *renderer) end(err error) error {
+	r.spend(int(r.granted-max(r.left, 0)) >> 2)
+	switch err {
+	case nil:
+		return r.err
+	case regex.ErrSteps:
 		return &limitError{err.Error()}
 	}
-	return errors.Join(err, r.err)
+	return err
 }
 
 func (r *renderer) matchesRegex(s string, args []Value) (Value, error) {
@@ -90,41 +97,30 @@ func (r *renderer) matchesRegex(s string, args []Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	matches := false
-	err = r.withSteps(func(steps *int64) error {
-		r.matcher.Reset(re, s, steps)
-		matches, err = r.matcher.Matches()
-		return err
-	})
-	return BoolValue(matches), err
+	r.begin(re, s)
+	matches, err := r.matcher.Matches()
+	return BoolValue(matches), r.end(err)
 }
 
-// each calls use with every match, and where to copy from, until it says no. An empty match is followed by a search one
-// character on.
-func (r *renderer) each(re *regex.Regex, s string, use func(registers []int) (bool, error)) error {
-	return r.withSteps(func(steps *int64) error {
-		m := &r.matcher
-		m.Reset(re, s, steps)
-		for from := 0; from <= len(s); {
-			found, err := m.Find(from)
-			if err != nil || !found {
-				return err
-			}
-			registers := m.Registers()
-			if from = registers[1]; registers[0] == registers[1] {
-				if from == len(s) {
-					from++
-				} else {
-					_, n := decode(s[from:])
-					from += n
-				}
-			}
-			if more, err := use(registers); err != nil || !more {
-				return err
-			}
-		}
-		return nil
-	})
+// next finds a match, its registers being nil when there is none, and says where to look for the one behind it: an empty match
+// is followed by a search one character on.
+func (r *renderer) next(s string, from int) (registers []int, behind int, err error) {
+	if from > len(s) {
+		return nil, 0, nil
+	}
+	if found, err := r.matcher.Find(from); err != nil || !found {
+		return nil, 0, err
+	}
+	registers = r.matcher.Registers()
+	switch behind = registers[1]; {
+	case registers[0] < behind:
+	case behind == len(s):
+		behind++
+	default:
+		_, n := decode(s[behind:])
+		behind += n
+	}
+	return registers, behind, nil
 }
 
 // apart is the text with the halves of its characters apart, if a match may be between them.
@@ -145,46 +141,60 @@ func (r *renderer) replaceRegex(s string, args []Value, limit int) (Value, error
 	if err != nil {
 		return Value{}, err
 	}
-	with := args[1].text()
-	if text, ok := re.Plain(); ok && args[1].kind == String && !strings.ContainsAny(with, `\$`) {
-		return r.replacePlain(s, text, with, limit)
+	if text, ok := re.Plain(); ok && args[1].kind == String && isLiteral(args[1].text()) {
+		return r.replacePlain(s, text, args[1].text(), limit)
 	}
-	whole := s
-	s = apart(re, s)
-	out := r.scratch[:0]
-	copied, matched := 0, false
-	plain := !strings.ContainsAny(with, `\$`)
-	err = r.each(re, s, func(registers []int) (bool, error) {
-		if args[1].kind == Null {
-			return false, errNull // only a match looks at the replacement
-		}
+	halves := apart(re, s)
+	r.begin(re, halves)
+	matched, err := r.replaceMatches(re, halves, args[1], limit)
+	if err = r.end(err); err != nil || !matched {
+		return StringValue(s), err
+	}
+	r.size(len(r.scratch))
+	text := string(r.scratch)
+	if len(halves) > len(s) {
+		text = together(text)
+	}
+	return StringValue(text), r.err
+}
+
+// isLiteral reports whether a replacement means itself.
+func isLiteral(with string) bool {
+	return strings.IndexByte(with, '$') < 0 && strings.IndexByte(with, '\\') < 0
+}
+
+// replaceMatches makes the scratch a text with its matches replaced, as many as the limit says, or leaves it if there is none.
+func (r *renderer) replaceMatches(re *regex.Regex, s string, with Value, limit int) (bool, error) {
+	registers, behind, err := r.next(s, 0)
+	if registers == nil || err != nil {
+		return false, err
+	}
+	if with.kind == Null {
+		return false, errNull // only a match looks at the replacement
+	}
+	out, copied := r.scratch[:0], 0
+	literal := isLiteral(with.text())
+	for registers != nil {
 		out = append(out, s[copied:registers[0]]...)
-		copied, matched = registers[1], true
-		if plain {
-			out = append(out, with...)
-		} else if expanded, err := expand(out, with, re, s, registers); err == nil {
-			out = expanded
-		} else {
+		copied = registers[1]
+		if literal {
+			out = append(out, with.text()...)
+		} else if out, err = expand(out, with.text(), re, s, registers); err != nil {
 			return false, err
 		}
-		limit--
 		if len(out) > r.limits.Output {
 			r.size(len(out))
 			return false, r.err
 		}
-		return limit != 0, nil
-	})
-	if err != nil || !matched {
-		return StringValue(whole), err
+		if limit--; limit == 0 {
+			break
+		}
+		if registers, behind, err = r.next(s, behind); err != nil {
+			return false, err
+		}
 	}
-	out = append(out, s[copied:]...)
-	r.scratch = out
-	r.size(len(out))
-	text := string(out)
-	if len(s) > len(whole) {
-		text = together(text)
-	}
-	return StringValue(text), r.err
+	r.scratch = append(out, s[copied:]...)
+	return true, nil
 }
 
 func (r *renderer) replacePlain(s, text, with string, limit int) (Value, error) {
@@ -255,55 +265,83 @@ func groupOf(s string, re *regex.Regex) (group, length int) {
 
 // splitRegex is split: the result is an array (spec/vtl.md 6.2).
 func (r *renderer) splitRegex(s string, args []Value) (Value, error) {
-	limit := 0
+	x := splitter{text: s}
 	if len(args) == 2 {
-		limit = int(args[1].Int())
+		x.limit = int(args[1].Int())
 	}
 	re, err := r.pattern(args[0])
 	if err != nil {
 		return Value{}, err
 	}
-	var parts []Value
-	at := 0
-	part := func(start, end int) Value { return StringValue(s[start:end]) }
 	if halves := apart(re, s); len(halves) > len(s) {
-		s = halves
-		part = func(start, end int) Value { return StringValue(together(s[start:end])) }
-	}
-	take := func(start, end int) (bool, error) {
-		if at == 0 && start == 0 && end == 0 {
-			return true, nil // a zero-width match at the very start gives no leading empty string
-		}
-		parts = append(parts, part(at, start))
-		at = end
-		return (limit <= 0 || len(parts) < limit-1) && r.spend(1), r.err
+		x.text, x.halves = halves, true
 	}
 	switch text, ok := re.Plain(); {
-	case limit == 1:
+	case x.limit == 1:
 	case ok:
-		parts = make([]Value, 0, strings.Count(s, text)+1)
-		for more := true; more && err == nil; {
-			i := strings.Index(s[at:], text)
-			if i < 0 {
-				break
-			}
-			more, err = take(at+i, at+i+len(text))
-		}
+		err = r.splitPlain(&x, text)
 	default:
-		err = r.each(re, s, func(registers []int) (bool, error) { return take(registers[0], registers[1]) })
+		err = r.splitMatches(&x, re)
 	}
 	if err != nil {
 		return Value{}, err
 	}
-	if at == 0 && len(parts) == 0 {
-		parts = append(parts, part(0, len(s)))
-	} else {
-		parts = append(parts, part(at, len(s)))
-	}
-	if limit == 0 {
-		for len(parts) > 0 && parts[len(parts)-1].text() == "" && (at > 0 || len(parts) > 1) {
-			parts = parts[:len(parts)-1]
+	return ListValue(&List{class: array, items: x.rest()}), nil
+}
+
+func (r *renderer) splitPlain(x *splitter, by string) error {
+	x.parts = make([]Value, 0, strings.Count(x.text, by)+1)
+	for {
+		i := strings.Index(x.text[x.at:], by)
+		if i < 0 || !x.take(x.at+i, x.at+i+len(by)) {
+			return nil
+		}
+		if !r.spend(1) {
+			return r.err
 		}
 	}
-	return ListValue(&List{class: array, items: parts}), nil
+}
+
+func (r *renderer) splitMatches(x *splitter, re *regex.Regex) error {
+	r.begin(re, x.text)
+	registers, behind, err := r.next(x.text, 0)
+	for registers != nil && x.take(registers[0], registers[1]) && r.spend(1) {
+		registers, behind, err = r.next(x.text, behind)
+	}
+	return r.end(err)
+}
+
+// splitter cuts a text at matches.
+type splitter struct {
+	text   string
+	halves bool // of the text's characters stand apart
+	limit  int  // of the parts; 0 takes off the empty ones at the end, below there is no limit
+	at     int  // where the next part begins
+	parts  []Value
+}
+
+func (x *splitter) part(start, end int) Value {
+	if x.halves {
+		return StringValue(together(x.text[start:end]))
+	}
+	return StringValue(x.text[start:end])
+}
+
+// take takes a match and reports whether there may be more. One without width at the very start gives no leading empty string.
+func (x *splitter) take(start, end int) bool {
+	if x.at == 0 && start == 0 && end == 0 {
+		return true
+	}
+	x.parts = append(x.parts, x.part(x.at, start))
+	x.at = end
+	return x.limit <= 0 || len(x.parts) < x.limit-1
+}
+
+// rest are all parts, with what is behind the last match.
+func (x *splitter) rest() []Value {
+	parts := append(x.parts, x.part(x.at, len(x.text)))
+	for x.limit == 0 && len(parts) > 0 && (x.at > 0 || len(parts) > 1) && parts[len(parts)-1].text() == "" {
+		parts = parts[:len(parts)-1]
+	}
+	return parts
 }

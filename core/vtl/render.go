@@ -63,6 +63,8 @@ type renderer struct {
 	nulls    []int32 // the variables of loops whose element is null
 	trace    Trace
 	matcher  regex.Matcher
+	granted  int64 // steps of the match under way, and those that are left of them
+	left     int64
 	recent   [recentPatterns]recentPattern
 	// nextRecent is the one to be forgotten next.
 	nextRecent int
