@@ -8,7 +8,7 @@ type compiler struct {
 	source  *source
 	symbols *symbols
 	macros  map[string]*macro
-	calls   []*callStep
+	last    *callStep // of all calls
 	dynamic bool
 	failed  *Error
 
@@ -37,7 +37,7 @@ func Compile(t *Tree, o Options) (*Program, error) {
 	if c.failed != nil {
 		return nil, c.failed
 	}
-	for _, call := range c.calls {
+	for call := c.last; call != nil; call = call.former {
 		call.macro = c.macros[call.name]
 	}
 	p.macros, p.dynamic = c.macros, c.dynamic
@@ -61,6 +61,10 @@ func (c *compiler) reserve(s treeSize) {
 	c.sets.reserve(int(s.sets))
 	c.ifs.reserve(int(s.ifs))
 	c.branches.reserve(int(s.branches))
+	c.strings.reserve(int(s.strings))
+	c.called.reserve(int(s.calls))
+	c.equals.reserve(int(s.equals))
+	c.maths.reserve(int(s.maths))
 }
 
 func (c *compiler) fail(n *node, format string, args ...any) {
@@ -155,6 +159,7 @@ func (c *compiler) reference(n *node) *refExpr {
 	}
 	e.bare = len(ref.literal) == 1+len(ref.root) && ref.literal[0] == '$' && ref.literal[1:] == ref.root
 	e.slot = c.symbols.slot(ref.root)
+	e.former, c.symbols.all[e.slot].last = c.symbols.all[e.slot].last, e
 	e.chain = c.links.many(len(n.kids))
 	for i, k := range n.kids {
 		c.link(&e.chain[i], k)

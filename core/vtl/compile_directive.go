@@ -152,6 +152,6 @@ func (c *compiler) call(n *node) step {
 			s.literals[i] = c.literal(k) // a constant leaves none
 		}
 	}
-	c.calls = append(c.calls, s)
+	s.former, c.last = c.last, s
 	return s
 }

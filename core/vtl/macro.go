@@ -13,6 +13,7 @@ type callStep struct {
 	content  int32    // the slot of $bodyContent; -1 when the call has no body
 	body     block
 	macro    *macro // nil when the template defines none
+	former   *callStep
 }
 
 func (s *callStep) render(r *renderer) error {
@@ -117,7 +118,7 @@ func (r *renderer) fragment(text string, at place) *fragment {
 	c := &compiler{options: r.program.options, symbols: r.symbols, macros: r.macros}
 	c.source = &source{text: text, within: at}
 	f.body, f.failed = c.block(tree.root), c.failed
-	for _, call := range c.calls {
+	for call := c.last; call != nil; call = call.former {
 		call.macro = r.program.macros[call.name]
 	}
 	for len(r.vars) < len(r.symbols.all) {

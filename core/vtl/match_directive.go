@@ -48,11 +48,13 @@ func (l *lexer) matchDirective() (tokenKind, int) {
 	if isSpace(c) || c == '$' { // as most are
 		return l.matchLiteral()
 	}
-	if n := wordLength(rest); n > 0 {
-		if c == '{' {
-			return tokenBracketedWord, n
+	if c >= '@' { // no word begins below
+		if n := wordLength(rest); n > 0 {
+			if c == '{' {
+				return tokenBracketedWord, n
+			}
+			return directiveWord(rest[:n]), n
 		}
-		return directiveWord(rest[:n]), n
 	}
 	if kind, n := l.matchPunctuation(); n > 0 {
 		return kind, n

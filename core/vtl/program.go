@@ -25,6 +25,23 @@ func (p *Program) Uses(name string) bool {
 	return ok || p.dynamic
 }
 
+// Members are the properties that the program may ask a variable for, and nothing else of it, some more than once; false if it
+// may do more. So a host can make a part of what is large.
+func (p *Program) Members(name string) ([]string, bool) {
+	slot, ok := p.symbols.find(name)
+	if p.dynamic || !ok {
+		return nil, !p.dynamic
+	}
+	var names []string
+	for e := p.symbols.all[slot].last; e != nil; e = e.former {
+		if len(e.chain) == 0 || e.chain[0].kind != linkProperty {
+			return nil, false
+		}
+		names = append(names, e.chain[0].name)
+	}
+	return names, true
+}
+
 // source is a text that places refer to. The text of a string literal lies within another: its places are the literal's.
 type source struct {
 	text   string
@@ -79,11 +96,12 @@ type symbol struct {
 	name string
 	// param: some macro uses the name for a parameter; only these are looked for in the calls under way.
 	param bool
+	last  *refExpr // of the references to it
 }
 
 // Few names are compared one by one.
 const (
-	symbolRoom      = 6
+	symbolRoom      = 8
 	symbolIndexFrom = 16
 )
 

@@ -10,6 +10,7 @@ type refExpr struct {
 	runt    bool // no reference: a name that stands directly behind one
 	bare    bool // the literal is the name: of a macro's parameter that of the argument is printed
 	around  *surroundings
+	former  *refExpr // to the same variable
 }
 
 // surroundings are what stands before a reference and is printed with it (spec/vtl.md 2.5).

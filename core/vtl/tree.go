@@ -65,7 +65,9 @@ type Tree struct {
 }
 
 // treeSize counts what a program will have of each, so that the compiler makes room once.
-type treeSize struct{ texts, references, links, statements, values, constants, sets, ifs, branches int32 }
+type treeSize struct {
+	texts, references, links, statements, values, constants, sets, ifs, branches, strings, calls, equals, maths int32
+}
 
 // count adds a node.
 func (s *treeSize) count(n *node) {
@@ -77,14 +79,32 @@ func (s *treeSize) count(n *node) {
 		s.links += int32(len(n.kids))
 	case nodeBlock:
 		s.statements += int32(len(n.kids))
-	case nodeMethod, nodeIndex, nodeList, nodeMap, nodeDirective:
+	case nodeMethod, nodeIndex, nodeList, nodeMap:
 		s.values += int32(len(n.kids))
+	case nodeDirective:
+		if !isDirective(n.text) {
+			s.calls++
+			s.values += int32(len(n.kids))
+		}
 	case nodeString, nodeInteger, nodeFloat:
 		s.constants++
+	case nodeInterpolated:
+		s.strings++
+	case nodeOperator:
+		s.operator(n.text)
 	case nodeSet:
 		s.sets++
 	case nodeIf:
 		s.ifs++
 		s.branches += int32(len(n.kids) / 2)
+	}
+}
+
+func (s *treeSize) operator(name string) {
+	switch name {
+	case "==", "!=":
+		s.equals++
+	case "+", "-", "*", "/", "%":
+		s.maths++
 	}
 }
