@@ -1,7 +1,11 @@
 package jsonpath
 
 import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -9,68 +13,92 @@ import (
 // MaxDepth is how deep arrays and objects of a document may nest.
 const MaxDepth = 1000
 
-// ParseJSON reads one JSON document. Strings without escapes share memory with text. Of equal keys the last value counts, at
-// the place of the first, as in Java's maps.
+// Builder makes something of a document while it is read: an array or an object comes behind its values.
+type Builder interface {
+	// Scalar is a value that is neither.
+	Scalar(v Value)
+	// Array takes the last n values.
+	Array(n int)
+	// Object takes as many values as there are keys; names belongs to the reader again when Object returns. Unless the keys are
+	// known to be distinct one may stand more than once: then the last value counts, at the place of the first, as in Java's maps.
+	Object(names []string, distinct bool)
+}
+
+// Read reads one JSON document and tells b of it. Strings without escapes share memory with text. An error is an *Error.
+func Read(text string, b Builder) error {
+	d := decoders.Get().(*decoder)
+	defer d.release()
+	d.text, d.to = text, b
+	if err := d.document(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// ParseJSON reads one JSON document. Strings without escapes share memory with text.
 func ParseJSON(text string) (Value, error) {
-	d := decoder{text: text}
-	v, err := d.document()
-	if err != nil {
+	t := tree{}
+	if err := Read(text, &t); err != nil {
 		return Value{}, err
 	}
-	return v, nil
+	return t.values[0], nil
 }
 
 // parseLenient reads a literal of a filter as the Java library does: strings may stand between apostrophes or bare.
 func parseLenient(text string) (Value, *Error) {
-	d := decoder{text: text, lenient: true}
-	return d.document()
+	t := tree{}
+	d := decoder{text: text, lenient: true, to: &t}
+	if err := d.document(); err != nil {
+		return Value{}, err
+	}
+	return t.values[0], nil
 }
 
-// decoder is a recursive descent over the text. Elements gather on two stacks and move, in their final number, into blocks
-// that many arrays share: few allocations however many small arrays there are.
+// decoder is a recursive descent over the text.
 type decoder struct {
 	text    string
 	pos     int
 	depth   int
 	lenient bool
-
-	stack     []Value
-	nameStack []string
-
-	nodes  room[node]
-	keyed  room[keys]
-	values room[Value]
-	names  room[string]
+	compact bool     // only what AppendJSON would write just so
+	names   []string // of the objects under way
+	to      Builder
 }
 
-// Blocks grow from the first size to the last, so that small documents stay small.
-const (
-	firstBlock = 8
-	lastBlock  = 256
-)
+// decoders keeps the stacks of names of decoders that are done.
+var decoders = sync.Pool{New: func() any { return &decoder{} }}
 
-// block is the size of the next block after one of size n.
-func block(n int) int { return min(max(2*n, firstBlock), lastBlock) }
+// keptNames bounds the stack that is kept.
+const keptNames = 1024
+
+func (d *decoder) release() {
+	names := d.names[:0]
+	if cap(names) > keptNames {
+		names = nil
+	}
+	clear(names[:cap(names)])
+	*d = decoder{names: names}
+	decoders.Put(d)
+}
 
 func (d *decoder) fail(message string) *Error {
 	return &Error{Code: InvalidJSON, Position: d.pos, Message: message}
 }
 
-func (d *decoder) document() (Value, *Error) {
+func (d *decoder) document() *Error {
 	d.space()
-	v, err := d.value()
-	if err != nil {
-		return Value{}, err
+	if err := d.value(); err != nil {
+		return err
 	}
 	d.space()
 	if d.pos < len(d.text) {
-		return Value{}, d.fail("unexpected text after the value")
+		return d.fail("unexpected text after the value")
 	}
-	return v, nil
+	return nil
 }
 
 func (d *decoder) space() {
-	for d.pos < len(d.text) {
+	for d.pos < len(d.text) && d.text[d.pos] <= ' ' && !d.compact {
 		switch d.text[d.pos] {
 		case ' ', '\t', '\n', '\r':
 			d.pos++
@@ -88,78 +116,107 @@ func (d *decoder) peek() byte {
 	return 0
 }
 
-func (d *decoder) value() (Value, *Error) {
+func (d *decoder) value() *Error {
 	switch c := d.peek(); {
-	case c == '{':
-		return d.nested(d.object)
-	case c == '[':
-		return d.nested(d.array)
 	case c == '"' || c == '\'' && d.lenient:
 		s, err := d.quoted(c)
-		return StringValue(s), err
+		if err == nil {
+			d.to.Scalar(StringValue(s))
+		}
+		return err
+	case c == '{':
+		return d.object()
+	case c == '[':
+		return d.array()
 	case c == '-' || c >= '0' && c <= '9':
 		return d.number()
 	}
-	return d.word()
+	v, err := d.word()
+	if err == nil {
+		d.to.Scalar(v)
+	}
+	return err
 }
 
-func (d *decoder) nested(read func() (Value, *Error)) (Value, *Error) {
+// open takes a bracket and reports whether what it opens is empty.
+func (d *decoder) open(closing byte) (empty bool, err *Error) {
 	if d.depth++; d.depth > MaxDepth {
-		return Value{}, &Error{Code: TooComplex, Position: d.pos, Message: "document is nested too deeply"}
+		return false, &Error{Code: TooComplex, Position: d.pos, Message: "document is nested too deeply"}
 	}
 	d.pos++
-	v, err := read()
-	d.depth--
-	return v, err
+	if d.space(); d.peek() == closing {
+		d.pos++
+		return true, nil
+	}
+	return false, nil
 }
 
-func (d *decoder) array() (Value, *Error) {
-	from := len(d.stack)
-	d.space()
-	if d.peek() == ']' {
-		d.pos++
-		return Value{kind: Array, node: d.newNode(from)}, nil
-	}
-	for {
+func (d *decoder) array() *Error {
+	n := 0
+	end, err := d.open(']')
+	for ; !end && err == nil; n++ {
 		d.space()
-		v, err := d.value()
-		if err != nil {
-			return Value{}, err
-		}
-		d.stack = append(d.stack, v)
-		if end, err := d.separator(']'); end || err != nil {
-			return Value{kind: Array, node: d.newNode(from)}, err
+		if err = d.value(); err == nil {
+			end, err = d.separator(']')
 		}
 	}
+	if err == nil {
+		d.depth--
+		d.to.Array(n)
+	}
+	return err
 }
 
-func (d *decoder) object() (Value, *Error) {
-	from, fromNames := len(d.stack), len(d.nameStack)
+func (d *decoder) object() *Error {
+	from, distinct, known := len(d.names), true, filter(0)
+	end, err := d.open('}')
+	for !end && err == nil {
+		if err = d.member(); err == nil {
+			distinct = distinct && known.add(d.names[from:])
+			end, err = d.separator('}')
+		}
+	}
+	if err == nil {
+		d.depth--
+		d.to.Object(d.names[from:], distinct)
+		d.names = d.names[:from]
+	}
+	return err
+}
+
+// filter has a bit for each key of an object, so that most are known to be new without a look at those before.
+type filter uint64
+
+// lookedAt is how many keys a key may be compared with.
+const lookedAt = 64
+
+// add adds the last key and reports whether it is known to be none of those before.
+func (f *filter) add(names []string) bool {
+	last := len(names) - 1
+	name := names[last]
+	hash := len(name)
+	if hash > 0 {
+		hash += int(name[0])*7 + int(name[hash/2])*3 + int(name[hash-1])*31
+	}
+	bit := filter(1) << (hash & 63)
+	seen := *f&bit != 0
+	*f |= bit
+	return !seen || last <= lookedAt && !slices.Contains(names[:last], name)
+}
+
+func (d *decoder) member() *Error {
 	d.space()
-	if d.peek() == '}' {
-		d.pos++
-		return Value{kind: Object, node: d.newObject(from, fromNames)}, nil
+	name, err := d.name()
+	if err != nil {
+		return err
 	}
-	for {
-		d.space()
-		name, err := d.name()
-		if err != nil {
-			return Value{}, err
-		}
-		if d.space(); d.peek() != ':' {
-			return Value{}, d.fail("expected ':' after a key")
-		}
-		d.pos++
-		d.space()
-		v, err := d.value()
-		if err != nil {
-			return Value{}, err
-		}
-		d.stack, d.nameStack = append(d.stack, v), append(d.nameStack, name)
-		if end, err := d.separator('}'); end || err != nil {
-			return Value{kind: Object, node: d.newObject(from, fromNames)}, err
-		}
+	if d.space(); d.peek() != ':' {
+		return d.fail("expected ':' after a key")
 	}
+	d.pos++
+	d.names = append(d.names, name)
+	d.space()
+	return d.value()
 }
 
 func (d *decoder) separator(closing byte) (end bool, err *Error) {
@@ -185,92 +242,15 @@ func (d *decoder) name() (string, *Error) {
 	return "", d.fail("expected a key between quotes")
 }
 
-// newNode moves the values above from off the stack into a node of their own.
-func (d *decoder) newNode(from int) *node {
-	n := &d.nodes.take(1)[0]
-	n.items = moved(&d.values, d.stack[from:])
-	d.stack = d.stack[:from]
-	return n
-}
-
-func (d *decoder) newObject(from, fromNames int) *node {
-	names, values := d.nameStack[fromNames:], d.stack[from:]
-	var index map[string]int
-	if len(names) > smallObject {
-		index = make(map[string]int, len(names))
-	}
-	kept := 0
-	for i, name := range names {
-		at, found := position(names[:kept], index, name)
-		if found {
-			values[at] = values[i]
-			continue
-		}
-		names[kept], values[kept] = name, values[i]
-		if index != nil {
-			index[name] = kept
-		}
-		kept++
-	}
-	d.stack = d.stack[:from+kept]
-	n := d.newNode(from)
-	n.keys = &d.keyed.take(1)[0]
-	n.keys.names, n.keys.index = moved(&d.names, names[:kept]), index
-	d.nameStack = d.nameStack[:fromNames]
-	return n
-}
-
-func position(names []string, index map[string]int, name string) (int, bool) {
-	if index != nil {
-		i, ok := index[name]
-		return i, ok
-	}
-	for i, n := range names {
-		if n == name {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
-// room is a block that many small slices are cut from.
-type room[T any] struct {
-	free []T
-	size int
-}
-
-// take cuts off n elements. They cannot grow over their neighbours.
-func (r *room[T]) take(n int) []T {
-	if len(r.free) < n {
-		if n > lastBlock/4 {
-			return make([]T, n)
-		}
-		r.size = max(block(r.size), n)
-		r.free = make([]T, r.size)
-	}
-	out := r.free[:n:n]
-	r.free = r.free[n:]
-	return out
-}
-
-// moved is a copy in a room of its own; nil when it is empty.
-func moved[T any](r *room[T], from []T) []T {
-	if len(from) == 0 {
-		return nil
-	}
-	out := r.take(len(from))
-	copy(out, from)
-	return out
-}
-
-func (d *decoder) number() (Value, *Error) {
+func (d *decoder) number() *Error {
 	from := d.pos
 	if d.peek() == '-' {
 		d.pos++
 	}
 	whole := d.pos
 	d.digits()
-	ok := d.pos > whole && (d.text[whole] != '0' || d.pos == whole+1 || d.lenient)
+	end := d.pos
+	ok := end > whole && (d.text[whole] != '0' || end == whole+1 || d.lenient)
 	if d.peek() == '.' {
 		d.pos++
 		ok = d.digits() && ok
@@ -283,9 +263,17 @@ func (d *decoder) number() (Value, *Error) {
 		ok = d.digits() && ok
 	}
 	if !ok {
-		return Value{}, d.fail("malformed number")
+		return d.fail("malformed number")
 	}
-	return NumberValue(d.text[from:d.pos]), nil
+	v := Value{kind: Number, text: d.text[from:d.pos]}
+	if end == d.pos && len(v.text) < 10 {
+		v.class = Integer
+	}
+	if d.compact && !printsAsItStands(v) {
+		return d.fail("a number that prints in another way")
+	}
+	d.to.Scalar(v)
+	return nil
 }
 
 func (d *decoder) digits() bool {
@@ -345,7 +333,7 @@ func (d *decoder) quoted(quote byte) (string, *Error) {
 		case c == quote:
 			d.pos++
 			return d.text[from : d.pos-1], nil
-		case c == '\\':
+		case c == '\\' && !d.compact:
 			return d.escaped(from, quote)
 		case c < ' ' && !d.lenient:
 			return "", d.fail("control character in a string")
@@ -358,20 +346,31 @@ func (d *decoder) quoted(quote byte) (string, *Error) {
 	return "", d.fail("string is not closed")
 }
 
-// plainBytes is how many bytes at the beginning of s need no second look.
+// plainBytes is how many bytes at the beginning of s need no second look. It looks at eight at a time: a byte that is not plain
+// sets its highest bit, and only bytes behind one may be mistaken.
 func plainBytes(s string, quote byte) int {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '\\' || c == quote {
-			return i
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		word := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
+		quotes, escapes := word^ones*uint64(quote), word^ones*'\\'
+		if odd := (word | (word + ones) | (word - ones*' ') | (quotes - ones) | (escapes - ones)) & high; odd != 0 {
+			return i + bits.TrailingZeros64(odd)/8
 		}
 	}
-	return len(s)
+	for i < len(s) && plain[s[i]] && s[i] != quote {
+		i++
+	}
+	return i
 }
 
 func (d *decoder) rune() *Error {
 	r, n := utf8.DecodeRuneInString(d.text[d.pos:])
 	if r == utf8.RuneError && n == 1 {
 		return d.fail("invalid UTF-8")
+	}
+	if d.compact && escape(r, Plain) != 0 {
+		return d.fail("a character that prints as an escape")
 	}
 	d.pos += n
 	return nil

@@ -1,5 +1,7 @@
 package jsonpath
 
+import "unicode/utf8"
+
 // Style tells the two JSON texts of the service apart.
 type Style uint8
 
@@ -32,7 +34,7 @@ func (v Value) appendJSON(dst []byte, style Style, depth int) []byte {
 		return append(dst, "true"...)
 	case Number:
 		from := len(dst)
-		dst = AppendNumber(dst, v.text)
+		dst = v.appendNumber(dst)
 		if last := dst[len(dst)-1]; last == 'y' || last == 'N' { // JSON has no Infinity and no NaN
 			return append(dst[:from], "null"...)
 		}
@@ -76,7 +78,7 @@ func (v Value) appendPrinted(dst []byte, depth int) []byte {
 	case String:
 		return append(dst, v.text...)
 	case Number:
-		return AppendNumber(dst, v.text)
+		return v.appendNumber(dst)
 	case Object:
 		dst = append(dst, '{')
 		for i, item := range v.items() {
@@ -96,47 +98,58 @@ func (v Value) appendPrinted(dst []byte, depth int) []byte {
 
 const hexDigits = "0123456789ABCDEF"
 
+// plain are the bytes that stand for themselves in a JSON string, but for the slash; the others are looked at one by one.
+var plain = func() (plain [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
 func appendQuoted(dst []byte, s string, style Style) []byte {
 	dst = append(dst, '"')
 	from := 0
-	for i, r := range s {
-		escaped, width := escape(r, style)
-		if escaped == 0 {
+	for i := 0; i < len(s); {
+		if plain[s[i]] && (style == Plain || s[i] != '/') {
+			i++
 			continue
 		}
-		dst = append(dst, s[from:i]...)
-		from = i + width
-		if escaped == 'u' {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		escaped := escape(r, style)
+		if escaped != 0 {
+			dst = append(dst, s[from:i]...)
+			from = i + n
+		}
+		i += n
+		switch escaped {
+		case 0:
+		case 'u':
 			dst = append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
-		} else {
+		default:
 			dst = append(dst, '\\', escaped)
 		}
 	}
 	return append(append(dst, s[from:]...), '"')
 }
 
-// escape tells how the service's JSON writer escapes a character: the letter after the backslash, or zero, and how many
-// bytes the character has. Beside the controls it escapes U+007F to U+009F and U+2000 to U+20FF.
-func escape(r rune, style Style) (letter byte, width int) {
+// escape is the letter behind the backslash when the service's JSON writer escapes a character, or zero. Beside the controls
+// it escapes U+007F to U+009F and U+2000 to U+20FF.
+func escape(r rune, style Style) byte {
 	switch {
 	case r == '"' || r == '\\' || r == '/' && style == Web:
-		return byte(r), 1
+		return byte(r)
 	case r == '\b':
-		return 'b', 1
+		return 'b'
 	case r == '\f':
-		return 'f', 1
+		return 'f'
 	case r == '\n':
-		return 'n', 1
+		return 'n'
 	case r == '\r':
-		return 'r', 1
+		return 'r'
 	case r == '\t':
-		return 't', 1
-	case r < 0x20 || r == 0x7f:
-		return 'u', 1
-	case r >= 0x80 && r <= 0x9f:
-		return 'u', 2
-	case r >= 0x2000 && r <= 0x20ff:
-		return 'u', 3
+		return 't'
+	case r < 0x20, r >= 0x7f && r <= 0x9f, r >= 0x2000 && r <= 0x20ff:
+		return 'u'
 	}
-	return 0, 0
+	return 0
 }

@@ -11,19 +11,14 @@ type Container interface {
 	Get(key string) Value
 }
 
-// Lend hands the content of an array or object over: from now on it is what c says, in every document that it is part of.
-// So a document and what was taken out of it stay one (spec/vtl.md 9.1). It does nothing on another kind.
-func (v Value) Lend(c Container) {
-	if v.node == nil {
-		return
-	}
-	v.node.lent, v.node.items = c, nil
-	if v.node.keys != nil {
-		v.node.keys = &keys{}
-	}
-}
+// LentArray is an array and LentObject an object whose content is what c says, in every document that they are part of. So a
+// document and what was taken out of it stay one (spec/vtl.md 9.1).
+func LentArray(c Container) Value { return Value{kind: Array, node: &node{lent: c}} }
 
-// Lent is what the content was handed over to; nil for what has its own.
+// LentObject is described at LentArray.
+func LentObject(c Container) Value { return Value{kind: Object, node: &node{lent: c}} }
+
+// Lent is where the content of an array or object is kept; nil for what has its own.
 func (v Value) Lent() Container {
 	if v.node == nil {
 		return nil

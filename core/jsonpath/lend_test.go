@@ -41,9 +41,8 @@ func TestLend(t *testing.T) {
 	}
 	object := &shelf{keys: []string{"x", "y"}, items: []Value{StringValue("new"), NumberValue("7")}}
 	array := &shelf{items: []Value{StringValue("p"), StringValue("q"), StringValue("r")}}
-	doc.Get("a").Lend(object)
-	doc.Get("b").Lend(array)
-	NumberValue("1").Lend(object)
+	doc.Set("a", LentObject(object))
+	doc.Set("b", LentArray(array))
 	if doc.Get("a").Lent() != object || doc.Get("b").Lent() != array || doc.Lent() != nil || NumberValue("1").Lent() != nil {
 		t.Error("what was lent is not told")
 	}

@@ -9,7 +9,8 @@ import (
 // NumberClass is the Java class that the service gives a number (spec/vtl.md 9.1).
 type NumberClass uint8
 
-// The classes of numbers: by size without fraction and exponent, else Double, kept exactly when the text is long.
+// The classes of numbers: by size without fraction and exponent, else Double, kept exactly when the text is long and
+// its exponent is not beyond all bounds.
 const (
 	Integer NumberClass = iota + 1
 	Long
@@ -23,15 +24,15 @@ const longText = 18
 
 // NumberClass is the Java class of a Number; zero for every other kind.
 func (v Value) NumberClass() NumberClass {
-	if v.kind != Number {
-		return 0
+	if v.kind != Number || v.class != 0 {
+		return v.class
 	}
 	return numberClass(v.text)
 }
 
 func numberClass(text string) NumberClass {
 	if strings.ContainsAny(text, ".eE") {
-		if len(text) > longText {
+		if len(text) > longText && hasScale(text) {
 			return BigDecimal
 		}
 		return Double
@@ -49,19 +50,67 @@ func numberClass(text string) NumberClass {
 	return Long
 }
 
-// AppendNumber appends a number as Java prints it: 10.00 as 10.0, 1e10 as 1.0E10 (spec/rest.md 6.5).
-func AppendNumber(dst []byte, text string) []byte {
-	switch numberClass(text) {
-	case Double:
-		f, _ := strconv.ParseFloat(text, 64) // out of range is an infinity, as in Java
-		return AppendDouble(dst, f)
-	case BigDecimal:
-		return appendDecimal(dst, parseDecimal(text))
+// hasScale reports whether the exponent is one that Java's BigDecimal can have.
+func hasScale(text string) bool {
+	mantissa, exponent, ok := strings.Cut(text, "e")
+	if !ok {
+		if mantissa, exponent, ok = strings.Cut(text, "E"); !ok {
+			return true
+		}
 	}
-	if text == "-0" {
+	n, err := strconv.ParseInt(exponent, 10, 32)
+	_, fraction, _ := strings.Cut(mantissa, ".")
+	scale := int64(len(fraction)) - n
+	return err == nil && scale == int64(int32(scale))
+}
+
+// AppendNumber appends a number as Java prints it: 10.00 as 10.0, 1e10 as 1.0E10 (spec/rest.md 6.5).
+func AppendNumber(dst []byte, text string) []byte { return NumberValue(text).appendNumber(dst) }
+
+func (v Value) appendNumber(dst []byte) []byte {
+	switch class := v.NumberClass(); {
+	case class == BigDecimal:
+		return appendDecimal(dst, parseDecimal(v.text))
+	case class == Double && !isShortDouble(v.text):
+		f, _ := strconv.ParseFloat(v.text, 64) // out of range is an infinity, as in Java
+		return AppendDouble(dst, f)
+	case v.text == "-0":
 		return append(dst, '0')
 	}
-	return append(dst, text...)
+	return append(dst, v.text...)
+}
+
+// printsAsItStands reports whether Java prints a number as it was written, as far as that shows without computing.
+func printsAsItStands(v Value) bool {
+	switch v.NumberClass() {
+	case BigDecimal:
+		return false
+	case Double:
+		return isShortDouble(v.text)
+	}
+	return v.text != "-0"
+}
+
+// isShortDouble reports whether a Double is written as Java prints it, for those of fifteen digits at most, which survive being
+// a Double, and between 10^-3 and 10^7, where there is no exponent.
+func isShortDouble(text string) bool {
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(text, "-"), ".")
+	switch {
+	case whole == "" || fraction == "" || len(whole) > 7 || len(whole)+len(fraction) > 15 || !isDigits(whole):
+		return false
+	case whole[0] == '0' && (len(whole) > 1 || strings.HasPrefix(fraction, "000")):
+		return false
+	}
+	return fraction == "0" || fraction[len(fraction)-1] != '0' && isDigits(fraction)
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // AppendDouble appends a Double as Java's Double.toString prints it (spec/vtl.md 6.3).

@@ -18,12 +18,13 @@ const (
 // A Value is small and passed by value; arrays and objects are shared by all copies, so that a change made through one is
 // seen through all (spec/vtl.md 9.1). Reading is safe for concurrent use, changing is not.
 type Value struct {
-	kind Kind
-	text string // the characters of a String, the digits of a Number, "true" of a Bool
-	node *node
+	kind  Kind
+	class NumberClass // of a Number; 0 where its text alone tells
+	text  string      // the characters of a String, the digits of a Number, "true" of a Bool
+	node  *node
 }
 
-// node is what an Array or Object points at: keys is nil for an Array. Of a lent one the content is elsewhere.
+// node is what an Array or Object points at: keys is nil for an Array, and of both when the content is lent.
 type node struct {
 	items []Value
 	keys  *keys
@@ -54,6 +55,11 @@ func StringValue(s string) Value { return Value{kind: String, text: s} }
 
 // NumberValue is a number with the text of a JSON number; it does not check the text.
 func NumberValue(text string) Value { return Value{kind: Number, text: text} }
+
+// NumberOf is a number of a class that its text need not tell: the text is what Java prints.
+func NumberOf(class NumberClass, text string) Value {
+	return Value{kind: Number, class: class, text: text}
+}
 
 // ArrayValue is an array that owns items.
 func ArrayValue(items ...Value) Value { return Value{kind: Array, node: &node{items: items}} }
@@ -244,7 +250,7 @@ func equalValues(v, w Value, b *budget, depth int) bool {
 	}
 	switch v.kind {
 	case Number:
-		return numberClass(v.text) == numberClass(w.text) && compareNumbers(v.text, w.text) == 0
+		return v.NumberClass() == w.NumberClass() && compareNumbers(v.text, w.text) == 0
 	case Array:
 		for i, item := range v.items() {
 			if !equalValues(item, w.Index(i), b, depth+1) {

@@ -1,6 +1,7 @@
 package jsonpath
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -281,5 +282,42 @@ func TestBadInput(t *testing.T) {
 		if p, err := Compile(path); err == nil {
 			_, _ = p.Eval(document)
 		}
+	}
+}
+
+func TestCompact(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"a":[1,-2.5,true,null,"x/é"],"b":{}}`: true, " [] \n": true, `12345678901234567890`: true, `0.001`: true, `-0.0`: true, `1234567.5`: true,
+		`[1, 2]`: false, `{"a": 1}`: false, `["\n"]`: false, `[-0]`: false, `[1.50]`: false, `[1e3]`: false, `[0.0001]`: false, `[12345678.5]`: false,
+		`[0.1234567890123456]`: false, "[\"\u007f\"]": false, "[\"\u2028\"]": false, `{"a":1,"a":2}`: false, `{`: false, ``: false, `[1]x`: false, `"é`: false,
+	} {
+		got, ok := Compact(text)
+		if ok != want {
+			t.Errorf("%s is compact: %v", text, ok)
+		}
+		if v, err := ParseJSON(text); ok && (err != nil || v.String() != got) {
+			t.Errorf("%s: %s, but it prints as %s %v", text, got, v, err)
+		}
+	}
+	var many []string
+	for i := range 200 {
+		many = append(many, fmt.Sprintf(`"k%d":0`, i))
+	}
+	text := "{" + strings.Join(many, ",") + "}"
+	if got, ok := Compact(text); ok && got != text {
+		t.Error(got)
+	}
+	if v, err := ParseJSON(text); err != nil || v.Len() != 200 || v.String() != text {
+		t.Error(v, err)
+	}
+}
+
+func TestNumberOf(t *testing.T) {
+	v := NumberOf(Double, "1.23456789012345E113")
+	if v.NumberClass() != Double || v.String() != "1.23456789012345E113" || NumberOf(BigDecimal, "1E-19").String() != "1E-19" {
+		t.Error(v.NumberClass(), v)
+	}
+	if NumberValue("1").Equal(NumberOf(Long, "1")) {
+		t.Error("an Integer equals a Long")
 	}
 }

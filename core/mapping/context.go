@@ -22,15 +22,15 @@ var contextNames = [...]string{
 // numeric are the values that are numbers; the others are strings.
 var numeric = [...]string{"requestTimeEpoch", "connectedAt", "disconnectStatusCode"}
 
-// identityNames are there with a null value when they do not apply; those after them are left out then.
+// identityPaths are there with a null value when they do not apply; those after them are left out then.
 var (
-	identityNames = [...]string{
-		"cognitoIdentityPoolId", "accountId", "cognitoIdentityId", "caller", "sourceIp", "principalOrgId", "accessKey",
-		"cognitoAuthenticationType", "cognitoAuthenticationProvider", "userArn", "userAgent", "user",
+	identityPaths = [...]string{
+		"identity.cognitoIdentityPoolId", "identity.accountId", "identity.cognitoIdentityId", "identity.caller", "identity.sourceIp", "identity.principalOrgId", "identity.accessKey",
+		"identity.cognitoAuthenticationType", "identity.cognitoAuthenticationProvider", "identity.userArn", "identity.userAgent", "identity.user",
 	}
 	identityExtras = [...]string{
-		"apiKey", "apiKeyId", "vpcId", "vpceId", "clientCert.clientCertPem", "clientCert.subjectDN", "clientCert.issuerDN",
-		"clientCert.serialNumber", "clientCert.validity.notBefore", "clientCert.validity.notAfter",
+		"identity.apiKey", "identity.apiKeyId", "identity.vpcId", "identity.vpceId", "identity.clientCert.clientCertPem", "identity.clientCert.subjectDN", "identity.clientCert.issuerDN",
+		"identity.clientCert.serialNumber", "identity.clientCert.validity.notBefore", "identity.clientCert.validity.notAfter",
 	}
 	errorNames = [...]string{"message", "messageString", "responseType", "validationErrorString"}
 )
@@ -42,9 +42,21 @@ func node(n int) *vtl.Map {
 	return m
 }
 
-func contextMap(in Input, s *State) *vtl.Map {
-	m := node(len(contextNames))
-	for _, name := range contextNames {
+// usedMembers are the names of what a program may ask $context for, in order.
+func usedMembers(p *vtl.Program) []string {
+	members, ok := p.Members("context")
+	switch {
+	case !ok:
+		return contextNames[:]
+	case members == nil:
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(contextNames[:]), func(name string) bool { return !slices.Contains(members, name) })
+}
+
+func contextMap(in Input, s *State, names []string) *vtl.Map {
+	m := node(len(names))
+	for _, name := range names {
 		switch name {
 		case "requestOverride":
 			m.Put(name, vtl.MapValue(s.request))
@@ -74,24 +86,24 @@ func putScalar(m *vtl.Map, name, value string) {
 	case value == "":
 	case slices.Contains(numeric[:], name):
 		n, _ := strconv.ParseInt(value, 10, 64)
-		m.Put(name, vtl.IntValue(n))
+		m.Add(name, vtl.IntValue(n))
 	default:
-		m.Put(name, vtl.StringValue(value))
+		m.Add(name, vtl.StringValue(value))
 	}
 }
 
 func identityMap(in Input) *vtl.Map {
-	m := node(len(identityNames))
-	for _, name := range identityNames {
-		if value := in.Context("identity." + name); value != "" {
-			m.Put(name, vtl.StringValue(value))
+	m := node(len(identityPaths))
+	for _, path := range identityPaths {
+		if value := in.Context(path); value != "" {
+			m.Add(path[len("identity."):], vtl.StringValue(value))
 		} else {
-			m.Put(name, vtl.Value{})
+			m.Add(path[len("identity."):], vtl.Value{})
 		}
 	}
-	for _, name := range identityExtras {
-		if value := in.Context("identity." + name); value != "" {
-			putBelow(m, name, value)
+	for _, path := range identityExtras {
+		if value := in.Context(path); value != "" {
+			putBelow(m, path[len("identity."):], value)
 		}
 	}
 	return m

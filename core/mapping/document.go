@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/limen-gateway/limen/core/jsonpath"
@@ -13,11 +14,30 @@ import (
 )
 
 // document is a payload that is parsed when it is first asked for, once. What is not JSON is one string (spec/vtl.md 9.1).
+// Its lists and maps are a template's: what a template does to them, later paths see.
 type document struct {
 	text   string
 	parsed bool
-	root   jsonpath.Value
-	room   vtl.Room
+	root   jsonpath.Value // lent
+	reader *reader        // with the memory of it, once it is parsed
+}
+
+// parse makes the document's lists and maps.
+func (d *document) parse() {
+	d.parsed, d.reader = true, readers.Get().(*reader)
+	if v, err := d.reader.read(d.text); err == nil {
+		d.root = lend(v)
+	} else {
+		d.root = jsonpath.StringValue(strings.TrimSpace(d.text))
+	}
+}
+
+// release gives the memory back, when nobody looks at the document any more.
+func (d *document) release() {
+	if d.reader != nil {
+		d.reader.release()
+		d.reader = nil
+	}
 }
 
 // find evaluates a path. What a path does not find is Absent and no error.
@@ -27,10 +47,7 @@ func (d *document) find(known *paths, path string) (jsonpath.Value, error) {
 		return jsonpath.Value{}, err
 	}
 	if !d.parsed {
-		d.parsed = true
-		if d.root, err = jsonpath.ParseJSON(d.text); err != nil {
-			d.root = jsonpath.StringValue(strings.TrimSpace(d.text))
-		}
+		d.parse()
 	}
 	v, err := p.Eval(d.root)
 	var missing *jsonpath.Error
@@ -38,6 +55,14 @@ func (d *document) find(known *paths, path string) (jsonpath.Value, error) {
 		return jsonpath.Value{}, nil
 	}
 	return v, err
+}
+
+// compact is the JSON text of the document if that is how it is written and nobody has looked into it yet.
+func (d *document) compact() (string, bool) {
+	if d.parsed {
+		return "", false
+	}
+	return jsonpath.Compact(d.text)
 }
 
 // maxPaths is how many paths a template keeps compiled. Paths are mostly written out; those that a template makes up as it
@@ -71,9 +96,85 @@ func (c *paths) compile(path string) (*jsonpath.Program, error) {
 	return p, nil
 }
 
-// borrow makes a JSON value one of a template's, in a room. Arrays and objects are lent: what a template does to them, the
-// document sees.
-func borrow(room *vtl.Room, v jsonpath.Value) vtl.Value {
+// reader makes the values of a document as it is read (jsonpath.Builder), with the lists and maps in a room.
+type reader struct {
+	room   vtl.Room
+	values []vtl.Value
+}
+
+// readers keeps the memory of documents that are done with.
+var readers = sync.Pool{New: func() any { return &reader{} }}
+
+// maxValues bounds the stack that a reader keeps.
+const maxValues = 4096
+
+func (r *reader) read(text string) (vtl.Value, error) {
+	if err := jsonpath.Read(text, r); err != nil {
+		return vtl.Value{}, err
+	}
+	return r.values[0], nil
+}
+
+func (r *reader) release() {
+	r.room.Recycle()
+	if cap(r.values) > maxValues {
+		r.values = nil
+	}
+	clear(r.values[:cap(r.values)])
+	r.values = r.values[:0]
+	readers.Put(r)
+}
+
+func (r *reader) Scalar(v jsonpath.Value) { r.values = append(r.values, scalar(v)) }
+
+func (r *reader) Array(n int) {
+	from := len(r.values) - n
+	list, items := r.room.JSONArray(n)
+	copy(items, r.values[from:])
+	r.values = append(r.values[:from], vtl.ListValue(list))
+}
+
+func (r *reader) Object(names []string, distinct bool) {
+	from := len(r.values) - len(names)
+	var m *vtl.Map
+	if distinct {
+		m = r.room.Map(names, r.values[from:])
+	} else {
+		m = vtl.NewMap(len(names))
+		for i, name := range names {
+			m.Put(name, r.values[from+i])
+		}
+	}
+	r.values = append(r.values[:from], vtl.MapValue(m))
+}
+
+// borrow makes what a path has found a template's: it is a part of the document, or made of such parts.
+func borrow(v jsonpath.Value) vtl.Value {
+	switch c := v.Lent().(type) {
+	case lentList:
+		return vtl.ListValue(c.List)
+	case lentMap:
+		return vtl.MapValue(c.Map)
+	}
+	switch v.Kind() {
+	case jsonpath.Array:
+		list := vtl.NewJSONArray()
+		for i := range v.Len() {
+			list.Append(borrow(v.Index(i)))
+		}
+		return vtl.ListValue(list)
+	case jsonpath.Object:
+		m := vtl.NewMap(v.Len())
+		for i := range v.Len() {
+			m.Put(v.Key(i), borrow(v.Index(i)))
+		}
+		return vtl.MapValue(m)
+	}
+	return scalar(v)
+}
+
+// scalar is the value of what is neither an array nor an object.
+func scalar(v jsonpath.Value) vtl.Value {
 	switch v.Kind() {
 	case jsonpath.Bool:
 		return vtl.BoolValue(v.Bool())
@@ -81,33 +182,8 @@ func borrow(room *vtl.Room, v jsonpath.Value) vtl.Value {
 		return vtl.StringValue(v.Text())
 	case jsonpath.Number:
 		return number(v)
-	case jsonpath.Array, jsonpath.Object:
-		return container(room, v)
 	}
 	return vtl.Value{}
-}
-
-func container(room *vtl.Room, v jsonpath.Value) vtl.Value {
-	switch c := v.Lent().(type) {
-	case lentList:
-		return vtl.ListValue(c.List)
-	case lentMap:
-		return vtl.MapValue(c.Map)
-	}
-	if v.Kind() == jsonpath.Array {
-		list, items := room.JSONArray(v.Len())
-		for i := range items {
-			items[i] = borrow(room, v.Index(i))
-		}
-		v.Lend(lentList{list})
-		return vtl.ListValue(list)
-	}
-	m := room.Map(v.Len())
-	for i := range v.Len() {
-		m.Add(v.Key(i), borrow(room, v.Index(i)))
-	}
-	v.Lend(lentMap{m})
-	return vtl.MapValue(m)
 }
 
 // number is a number in the class that the service gives it (spec/vtl.md 9.1).
@@ -152,7 +228,7 @@ func (l lentList) Index(i int) jsonpath.Value {
 	if i < 0 || i >= l.Len() {
 		return jsonpath.Value{}
 	}
-	return giveBack(l.At(i))
+	return lend(l.At(i))
 }
 
 func (l lentList) Key(int) string { return "" }
@@ -166,7 +242,7 @@ func (m lentMap) Index(i int) jsonpath.Value {
 		return jsonpath.Value{}
 	}
 	_, v := m.At(i)
-	return giveBack(v)
+	return lend(v)
 }
 
 func (m lentMap) Key(i int) string {
@@ -182,27 +258,28 @@ func (m lentMap) Get(key string) jsonpath.Value {
 	if !ok {
 		return jsonpath.Value{}
 	}
-	return giveBack(v)
+	return lend(v)
 }
 
-// giveBack makes a template's value a part of a document: lists and maps stay what they are, what JSON does not know becomes
+var numberClasses = map[vtl.Kind]jsonpath.NumberClass{
+	vtl.Integer: jsonpath.Integer, vtl.Long: jsonpath.Long, vtl.BigInteger: jsonpath.BigInteger,
+	vtl.Double: jsonpath.Double, vtl.BigDecimal: jsonpath.BigDecimal,
+}
+
+// lend makes a template's value a part of a document: lists and maps stay what they are, what JSON does not know becomes
 // its text.
-func giveBack(v vtl.Value) jsonpath.Value {
+func lend(v vtl.Value) jsonpath.Value {
 	switch v.Kind() {
 	case vtl.Null:
 		return jsonpath.NullValue()
 	case vtl.Boolean:
 		return jsonpath.BoolValue(v.Bool())
 	case vtl.Integer, vtl.Long, vtl.BigInteger, vtl.Double, vtl.BigDecimal:
-		return jsonpath.NumberValue(v.String())
+		return jsonpath.NumberOf(numberClasses[v.Kind()], v.String())
 	case vtl.ListKind:
-		out := jsonpath.ArrayValue()
-		out.Lend(lentList{v.List()})
-		return out
+		return jsonpath.LentArray(lentList{v.List()})
 	case vtl.MapKind:
-		out := jsonpath.ObjectValue()
-		out.Lend(lentMap{v.Map()})
-		return out
+		return jsonpath.LentObject(lentMap{v.Map()})
 	}
 	if text, ok := v.Text(); ok {
 		return jsonpath.StringValue(text)

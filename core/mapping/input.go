@@ -39,7 +39,7 @@ func (in *input) Call(name string, args []vtl.Value) (vtl.Value, bool, error) {
 	switch name {
 	case "path":
 		v, err := in.document.find(in.paths, text)
-		return borrow(&in.document.room, v), true, err
+		return borrow(v), true, err
 	case "json":
 		return in.json(text)
 	case "params":
@@ -50,6 +50,11 @@ func (in *input) Call(name string, args []vtl.Value) (vtl.Value, bool, error) {
 
 // json is compact JSON; of what is missing two quotes.
 func (in *input) json(path string) (vtl.Value, bool, error) {
+	if path == "$" {
+		if text, ok := in.document.compact(); ok && text != "null" {
+			return vtl.StringValue(text), true, nil
+		}
+	}
 	v, err := in.document.find(in.paths, path)
 	if err != nil || v.IsNull() {
 		return vtl.StringValue(`""`), true, err
@@ -79,7 +84,7 @@ func (in *input) all() *vtl.Map {
 	}
 	in.params = vtl.NewMap(len(placeNames))
 	for place := InPath; place <= InHeader; place++ {
-		m := vtl.NewMap(0)
+		m := vtl.NewMap(8)
 		for name, value := range in.values.Parameters(place) {
 			m.Put(name, vtl.StringValue(value))
 		}

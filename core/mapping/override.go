@@ -58,7 +58,7 @@ func (s *State) Status() (int, bool) {
 	return n, err == nil && n >= 200 && n <= 599
 }
 
-// begin prepares the overrides for one evaluation. Within it each may be written once: an override is final
+// begin prepares the overrides for one evaluation that may write them. Within it each may be written once: an override is final
 // (spec/rest.md 6.6).
 func (s *State) begin() {
 	if s.request == nil {
@@ -68,7 +68,6 @@ func (s *State) begin() {
 		}
 		s.response.Put("header", vtl.MapValue(node(0)))
 	}
-	s.twice = ""
 	clear(s.written)
 	for _, place := range placeNames {
 		s.watch(s.request, place, "requestOverride."+place)

@@ -44,7 +44,7 @@ func BenchmarkVectors(b *testing.B) {
 	for name, v := range perfVectors(b) {
 		b.Run(name, func(b *testing.B) {
 			x := compiled(b, v.Get("template").Text())
-			in := &request{params: v.Get("params"), context: v.Get("context"), stage: v.Get("stageVariables")}
+			in := requestOf(v)
 			body := v.Get("body").Text()
 			b.ReportAllocs()
 			for b.Loop() {

@@ -43,12 +43,17 @@ func (t *Template) Trace(in Input, body string, state *State, trace vtl.Trace) (
 	if t.program == nil {
 		return t.literal, nil
 	}
-	state.Cut = 0
+	state.Cut, state.twice = 0, ""
 	var limits vtl.Limits
 	if t.loops {
 		limits.Cut = func(line int) { state.Cut = line }
 	}
-	out, err := t.program.Render(t.variables(in, body, state), limits, trace)
+	payload := &input{values: in, paths: &t.paths, document: document{text: orEmpty(body)}}
+	var few [4]vtl.Variable
+	out, err := t.program.Render(t.variables(few[:0], payload, state), limits, trace)
+	if !t.overrides {
+		payload.document.release() // only an override outlives the template
+	}
 	if err != nil {
 		return nil, failure(err)
 	}
@@ -58,18 +63,20 @@ func (t *Template) Trace(in Input, body string, state *State, trace vtl.Trace) (
 	return trim(out), nil
 }
 
-// variables makes what the template names, and nothing else.
-func (t *Template) variables(in Input, body string, state *State) []vtl.Variable {
-	out := make([]vtl.Variable, 0, 4)
+// variables adds what the template names, and nothing else.
+func (t *Template) variables(out []vtl.Variable, payload *input, state *State) []vtl.Variable {
+	in := payload.values
 	if t.program.Uses("input") {
-		out = append(out, vtl.Variable{Name: "input", Value: vtl.ObjectValue(&input{values: in, paths: &t.paths, document: document{text: orEmpty(body)}})})
+		out = append(out, vtl.Variable{Name: "input", Value: vtl.ObjectValue(payload)})
 	}
 	if t.program.Uses("util") {
-		out = append(out, vtl.Variable{Name: "util", Value: vtl.ObjectValue(utilities{})})
+		out = append(out, vtl.Variable{Name: "util", Value: t.utilities})
 	}
 	if t.program.Uses("context") {
-		state.begin()
-		out = append(out, vtl.Variable{Name: "context", Value: vtl.MapValue(contextMap(in, state))})
+		if t.overrides {
+			state.begin()
+		}
+		out = append(out, vtl.Variable{Name: "context", Value: vtl.MapValue(contextMap(in, state, t.context))})
 	}
 	if t.program.Uses("stageVariables") {
 		out = append(out, vtl.Variable{Name: "stageVariables", Value: vtl.MapValue(stageMap(in.StageVariables()))})

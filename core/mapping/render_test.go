@@ -27,7 +27,11 @@ func about(t testing.TB, params, context, stage string) *request {
 		}
 		return v
 	}
-	return &request{params: read(params), context: read(context), stage: read(stage)}
+	v := jsonpath.ObjectValue()
+	v.Set("params", read(params))
+	v.Set("context", read(context))
+	v.Set("stageVariables", read(stage))
+	return requestOf(v)
 }
 
 func compiled(t testing.TB, text string) *Template {
@@ -206,6 +210,27 @@ func TestState(t *testing.T) {
 		if _, ok := s.Status(); ok != want {
 			t.Errorf("%s is a status: %v", status, ok)
 		}
+	}
+}
+
+// An override outlives its template, and what it holds is no other request's.
+func TestState_keepsWhatAnOverrideHolds(t *testing.T) {
+	x := compiled(t, "#set($context.requestOverride.header.X = $input.path('$.list'))$input.path('$.list')")
+	other := compiled(t, "$input.path('$.list')")
+	first, in := &State{}, about(t, "", "", "")
+	for _, s := range []*State{first, {}, {}} {
+		for _, template := range []*Template{other, x, other} {
+			body := `{"list":["mine","too"]}`
+			if s != first {
+				body = `{"list":["another's","and more"]}`
+			}
+			if _, err := template.Render(in, body, s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if o := first.Request(); len(o.Header) != 1 || o.Header[0].Joined() != "mine,too" {
+		t.Error(o)
 	}
 }
 

@@ -30,7 +30,11 @@ type Template struct {
 	literal []byte       // the output of a template that is text alone
 	program *vtl.Program // nil for such a one
 	loops   bool         // whether there may be a #foreach
-	paths   paths
+	context []string     // the members of $context that it may ask for
+	// overrides: it may ask for those of an override.
+	overrides bool
+	utilities vtl.Value // $util
+	paths     paths
 }
 
 // Compile compiles the template that key selects. An error is an *Error with the place (spec/vtl.md 2.6).
@@ -45,6 +49,9 @@ func Compile(key, text string) (*Template, error) {
 		return nil, failure(err)
 	}
 	t.program, t.loops = program, strings.Contains(text, "foreach") || strings.Contains(text, "evaluate")
+	t.utilities = vtl.ObjectValue(utilities{})
+	t.context = usedMembers(program)
+	t.overrides = slices.Contains(t.context, "requestOverride") || slices.Contains(t.context, "responseOverride")
 	return t, nil
 }
 

@@ -6,63 +6,83 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/limen-gateway/limen/core/jsonpath"
 	"github.com/limen-gateway/limen/core/vtl"
 )
 
 // utilities is $util (spec/vtl.md 9.2).
 type utilities struct{}
 
-var functions = map[string]func(string) (vtl.Value, error){
-	"escapeJavaScript": func(s string) (vtl.Value, error) { return vtl.StringValue(escapeJavaScript(s)), nil },
-	"parseJson":        parseJSON,
-	"urlEncode":        func(s string) (vtl.Value, error) { return vtl.StringValue(urlEncode(s)), nil },
-	"urlDecode":        urlDecode,
-	"base64Encode": func(s string) (vtl.Value, error) {
-		return vtl.StringValue(base64.StdEncoding.EncodeToString([]byte(wellFormed(s)))), nil
-	},
-	"base64Decode": base64Decode,
-}
-
 // Property: $util has none.
 func (utilities) Property(string) (vtl.Value, bool) { return vtl.Value{}, false }
 
 // Call calls a function. All of them take one string; of what is missing they make nothing.
 func (utilities) Call(name string, args []vtl.Value) (vtl.Value, bool, error) {
-	f := functions[name]
-	if f == nil || len(args) != 1 {
+	if len(args) != 1 {
 		return vtl.Value{}, false, nil
 	}
 	text, ok := args[0].Text()
-	if !ok {
-		return vtl.Value{}, args[0].IsNull(), nil
+	if !ok && !args[0].IsNull() {
+		return vtl.Value{}, false, nil
+	}
+	f := function(name)
+	if f == nil || !ok {
+		return vtl.Value{}, f != nil, nil
 	}
 	v, err := f(text)
 	return v, true, err
 }
 
+// function is the one of a name; nil when there is none.
+func function(name string) func(string) (vtl.Value, error) {
+	switch name {
+	case "escapeJavaScript":
+		return func(s string) (vtl.Value, error) { return vtl.StringValue(escapeJavaScript(s)), nil }
+	case "parseJson":
+		return parseJSON
+	case "urlEncode":
+		return func(s string) (vtl.Value, error) { return vtl.StringValue(urlEncode(s)), nil }
+	case "urlDecode":
+		return urlDecode
+	case "base64Encode":
+		return func(s string) (vtl.Value, error) {
+			return vtl.StringValue(base64.StdEncoding.EncodeToString([]byte(wellFormed(s)))), nil
+		}
+	case "base64Decode":
+		return base64Decode
+	}
+	return nil
+}
+
 // parseJSON gives what is no JSON as nothing.
 func parseJSON(s string) (vtl.Value, error) {
-	v, err := jsonpath.ParseJSON(s)
+	v, err := new(reader).read(s)
 	if err != nil {
 		return vtl.Value{}, nil
 	}
-	return borrow(&vtl.Room{}, v), nil
+	return v, nil
 }
 
 const hexDigits = "0123456789ABCDEF"
 
+// plain are the characters that stand for themselves in a string of JavaScript.
+var plain = func() (plain [256]bool) {
+	for c := ' '; c <= 0x7f; c++ {
+		plain[c] = !strings.ContainsRune(`"'\/`, c)
+	}
+	return plain
+}()
+
 // escapeJavaScript escapes as commons-lang does: by UTF-16 units, with the slash and the apostrophe.
 func escapeJavaScript(s string) string {
-	plain := 0
-	for plain < len(s) && s[plain] >= ' ' && s[plain] <= 0x7f && strings.IndexByte(`"'\/`, s[plain]) < 0 {
-		plain++
+	n := 0
+	for n < len(s) && plain[s[n]] {
+		n++
 	}
-	if plain == len(s) {
+	if n == len(s) {
 		return s
 	}
-	b := append(make([]byte, 0, len(s)+len(s)/4+16), s[:plain]...)
-	for s = s[plain:]; s != ""; {
+	b := append(make([]byte, 0, len(s)+len(s)/4+16), s[:n]...)
+	for s = s[n:]; s != ""; {
 		r, n := decodeUnit(s)
 		b, s = appendEscaped(b, r), s[n:]
 	}
@@ -77,7 +97,7 @@ func appendEscaped(b []byte, r rune) []byte {
 	case r > 0x7f:
 		return append(b, '\\', 'u', hexDigits[r>>12], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 	case r >= ' ':
-		if strings.IndexByte(`"'\/`, byte(r)) >= 0 {
+		if !plain[r] {
 			b = append(b, '\\')
 		}
 		return append(b, byte(r))

@@ -14,15 +14,51 @@ import (
 	"github.com/limen-gateway/limen/core/vtl"
 )
 
-// request is an Input whose facts are JSON: the parameters by place, $context, and the stage variables.
+// request is an Input whose facts are those of a vector.
 type request struct {
-	expression.Values      // templates ask for none of them
-	params, context, stage jsonpath.Value
+	expression.Values // templates ask for none of them
+	params            [len(placeNames)][][2]string
+	context, stage    map[string]string
+	authorizer        [][2]string
 }
 
-func (r *request) Parameters(p Place) iter.Seq2[string, string] {
-	return members(r.params.Get(placeNames[p]), "")
+// requestOf makes it of the JSON values of a vector: the parameters by place, $context, and the stage variables.
+func requestOf(v jsonpath.Value) *request {
+	r := &request{context: map[string]string{}, stage: map[string]string{}}
+	for place, name := range placeNames {
+		for k, x := range members(v.Get("params").Get(name), "") {
+			r.params[place] = append(r.params[place], [2]string{k, x})
+		}
+	}
+	for k, x := range members(v.Get("context"), "") {
+		r.context[k] = x
+	}
+	for k, x := range members(v.Get("context").Get("authorizer"), "") {
+		r.authorizer = append(r.authorizer, [2]string{k, x})
+	}
+	for k, x := range members(v.Get("stageVariables"), "") {
+		r.stage[k] = x
+	}
+	return r
 }
+
+func pairs(list [][2]string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, x := range list {
+			if !yield(x[0], x[1]) {
+				return
+			}
+		}
+	}
+}
+
+func (r *request) Parameters(p Place) iter.Seq2[string, string] { return pairs(r.params[p]) }
+
+func (r *request) StageVariables() map[string]string { return r.stage }
+
+func (r *request) Authorizer() iter.Seq2[string, string] { return pairs(r.authorizer) }
+
+func (r *request) Context(path string) string { return r.context[path] }
 
 // members walks over the scalars of an object, with dotted names.
 func members(v jsonpath.Value, prefix string) iter.Seq2[string, string] {
@@ -40,29 +76,6 @@ func members(v jsonpath.Value, prefix string) iter.Seq2[string, string] {
 }
 
 func printed(v jsonpath.Value) string { return string(v.AppendPrinted(nil)) }
-
-func (r *request) StageVariables() map[string]string {
-	out := map[string]string{}
-	for name, value := range members(r.stage, "") {
-		out[name] = value
-	}
-	return out
-}
-
-func (r *request) Authorizer() iter.Seq2[string, string] {
-	return members(r.context.Get("authorizer"), "")
-}
-
-func (r *request) Context(path string) string {
-	v := r.context
-	for name := range strings.SplitSeq(path, ".") {
-		v = v.Get(name)
-	}
-	if v.Kind() == jsonpath.Object {
-		return ""
-	}
-	return printed(v)
-}
 
 // vectorFeatures are those of the vectors of core/vtl that lean on the service's objects. TestVectors renders them with the
 // real ones.
@@ -105,7 +118,7 @@ func checkVector(v jsonpath.Value) string {
 	var out []byte
 	state := &State{}
 	if err == nil {
-		out, err = x.Render(&request{params: v.Get("params"), context: v.Get("context"), stage: v.Get("stageVariables")}, v.Get("body").Text(), state)
+		out, err = x.Render(requestOf(v), v.Get("body").Text(), state)
 	}
 	switch want := string(trim([]byte(v.Get("output").Text()))); {
 	case v.Get("error").Text() != "":

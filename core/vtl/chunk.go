@@ -2,7 +2,10 @@ package vtl
 
 // chunk hands out values of one type from larger pieces: trees and programs are many small things. What it hands out is
 // zero.
-type chunk[T any] struct{ items []T }
+type chunk[T any] struct {
+	items  []T // of the piece in use
+	former int // how many values the pieces before had
+}
 
 // maxChunk bounds how many values a piece is made for beyond those that are asked for.
 const maxChunk = 512
@@ -10,6 +13,7 @@ const maxChunk = 512
 // reserve makes room for n values.
 func (c *chunk[T]) reserve(n int) {
 	if cap(c.items)-len(c.items) < n {
+		c.former += len(c.items)
 		c.items = make([]T, 0, max(n, min(2*cap(c.items), maxChunk)))
 	}
 }
@@ -33,8 +37,17 @@ func (c *chunk[T]) many(n int) []T {
 	return c.items[at : at+n : at+n]
 }
 
-// recycle takes back everything of the piece in use.
+// keptLength bounds what is kept for the next use of a list or chunk.
+const keptLength = 4096
+
+// recycle takes everything back. The next use of the same size needs one piece.
 func (c *chunk[T]) recycle() {
+	switch n := c.former + len(c.items); {
+	case cap(c.items) > keptLength:
+		c.items = nil
+	case n > cap(c.items) && n <= keptLength:
+		c.items = make([]T, 0, n)
+	}
 	clear(c.items)
-	c.items = c.items[:0]
+	c.items, c.former = c.items[:0], 0
 }

@@ -1,6 +1,9 @@
 package vtl
 
-import "errors"
+import (
+	"errors"
+	"unsafe"
+)
 
 // foreachStep is #foreach (spec/vtl.md 5.3).
 type foreachStep struct {
@@ -17,7 +20,14 @@ type loop struct {
 	index   int
 	hasNext bool
 	parent  Value
-	stored  *Map // what the template stores in it
+	stored  *Map   // what the template stores in it
+	self    Object // the loop: what its value points at
+}
+
+func newLoop(parent Value) (*loop, Value) {
+	l := &loop{index: -1, parent: parent}
+	l.self = l
+	return l, Value{kind: ObjectKind, pointer: unsafe.Pointer(&l.self)}
 }
 
 // loopNames are the slots of the names a loop assigns, -1 for one that nobody reads.
@@ -33,9 +43,10 @@ func (s *symbols) loopNames() loopNames {
 	return loopNames{of(loopScope), of(loopCount), of(loopHasNext)}
 }
 
-// walk is a walk under way: over a range, a list, or with an iterator.
+// walk is a walk under way: over a range, a list, a map, or with an iterator.
 type walk struct {
 	list     *List
+	view     view
 	it       *iterator
 	at, size int
 	from     int64 // of a range
@@ -48,11 +59,13 @@ func over(v Value) (walk, bool) {
 	case *List:
 		return walk{list: x, size: x.Len()}, true
 	case *Map:
-		return walk{it: (&view{x, viewValues}).iterator()}, true
+		return walk{view: view{x, viewValues}, size: x.Len()}, true
+	case *view:
+		return walk{view: *x, size: x.m.Len()}, true
 	case sequence:
 		return walk{it: x.iterator()}, true
 	case *loop:
-		return walk{it: (&view{x.store(), viewValues}).iterator()}, true
+		return walk{view: view{x.store(), viewValues}, size: x.store().Len()}, true
 	}
 	return walk{}, false
 }
@@ -63,7 +76,7 @@ func (w *walk) hasNext() bool {
 		return w.at != w.list.Len()
 	case w.it != nil:
 		return w.it.hasNext()
-	}
+	} // a map's size is what it was: what is added later is not seen
 	return w.at < w.size
 }
 
@@ -80,6 +93,13 @@ func (w *walk) next() (Value, error) {
 			return Value{}, errModified
 		}
 		v, _ := w.it.take()
+		return v, nil
+	case w.view.m != nil:
+		if w.view.m.Len() != w.size {
+			return Value{}, errModified
+		}
+		w.at++
+		v, _ := w.view.at(w.at - 1)
 		return v, nil
 	}
 	n := w.from + int64(w.at)
@@ -151,8 +171,9 @@ func (s *foreachStep) iterate(r *renderer, w *walk) (int, error) {
 		if scope, err = r.get(names.scope); err != nil {
 			return 0, err
 		}
-		l = &loop{index: -1, parent: scope}
-		r.put(names.scope, ObjectValue(l))
+		var object Value
+		l, object = newLoop(scope)
+		r.put(names.scope, object)
 	}
 	n, err := s.turns(r, w, names, l)
 	if names.count >= 0 {

@@ -1,7 +1,9 @@
 package vtl
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -13,6 +15,25 @@ func TestProgram_Uses(t *testing.T) {
 		}
 		if got := p.Uses("a"); got != want {
 			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+func TestProgram_Members(t *testing.T) {
+	for text, want := range map[string]string{
+		"$a.b${a.c.d}$!a.b#set($a.e = 1)": "b c b e true", "#macro(m $x)$x.y#end#m($a.b)\"$a.c\"": "b c true", "$b.a plain": "true", "#set($a = 1)": "true",
+		"$a": "false", "$a.b#set($c = $a)": "false", "$a.get('b')": "false", "$a['b']": "false", "$a.b#evaluate('x')": "false", "#evaluate('x')": "false",
+	} {
+		p, err := CompileText(text, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, ok := p.Members("a")
+		slices.Sort(names)
+		wanted := strings.Fields(want)
+		slices.Sort(wanted[:len(wanted)-1])
+		if got := append(names, fmt.Sprint(ok)); !slices.Equal(got, wanted) {
+			t.Errorf("%s: %v, want %v", text, got, wanted)
 		}
 	}
 }
@@ -31,12 +52,11 @@ func TestLimits_Cut(t *testing.T) {
 
 func TestRoom(t *testing.T) {
 	var r Room
-	m := r.Map(1)
-	for i := range 40 {
+	m := r.Map([]string{"a", "b"}, []Value{IntValue(0), IntValue(1)})
+	other := r.Map([]string{"x"}, []Value{StringValue("y")})
+	for i := 2; i < 40; i++ {
 		m.Add(string(rune('a'+i)), IntValue(int64(i)))
 	}
-	other := r.Map(2)
-	other.Add("x", StringValue("y"))
 	list, items := r.JSONArray(2)
 	items[0], items[1] = MapValue(other), IntValue(7)
 	list.Append(BoolValue(true))
@@ -46,7 +66,19 @@ func TestRoom(t *testing.T) {
 	if got := string(AppendJSON(nil, ListValue(list))); got != `[{"x":"y"},7,true]` || !list.IsJSON() {
 		t.Error(got)
 	}
-	if empty, _ := r.JSONArray(0); empty.Len() != 0 || r.Map(0).Len() != 0 {
+	for range 2 { // the second time in the memory of the first
+		r.Recycle()
+		m = r.Map([]string{"a"}, []Value{{}})
+		if _, items = r.JSONArray(600); items[599].Kind() != Null || m.Len() != 1 {
+			t.Error("what was recycled is not empty", items[599], m.Len())
+		}
+		items[599] = IntValue(1)
+	}
+	r.JSONArray(2 * keptLength)
+	if r.Recycle(); cap(r.items.items) != 0 {
+		t.Error("much memory is kept")
+	}
+	if empty, _ := r.JSONArray(0); empty.Len() != 0 || r.Map(nil, nil).Len() != 0 {
 		t.Error("an empty one is not")
 	}
 }

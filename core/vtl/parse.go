@@ -395,9 +395,6 @@ func (p *parser) setStatement() {
 // parsers keeps the memory of trees that have been compiled.
 var parsers = sync.Pool{New: func() any { return new(parser) }}
 
-// keptLength bounds the lists that a parser keeps for the next template.
-const keptLength = 4096
-
 // kept is an empty list with a list's memory, unless that is much.
 func kept[T any](list []T) []T {
 	if cap(list) > keptLength {

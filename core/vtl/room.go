@@ -9,6 +9,14 @@ type Room struct {
 	items   chunk[Value]
 }
 
+// Recycle takes the memory of all of them back, for others: nobody may look at one any more.
+func (r *Room) Recycle() {
+	r.maps.recycle()
+	r.entries.recycle()
+	r.lists.recycle()
+	r.items.recycle()
+}
+
 // JSONArray makes an array of the payload with n items, and gives them to be filled in.
 func (r *Room) JSONArray(n int) (*List, []Value) {
 	l := r.lists.one()
@@ -16,10 +24,13 @@ func (r *Room) JSONArray(n int) (*List, []Value) {
 	return l, l.items
 }
 
-// Map makes an empty map with room for n entries.
-func (r *Room) Map(n int) *Map {
+// Map makes a map of keys, which must be distinct, and as many values.
+func (r *Room) Map(keys []string, values []Value) *Map {
 	m := r.maps.one()
-	m.entries = r.entries.many(n)[:0]
+	m.entries = r.entries.many(len(keys))
+	for i := range m.entries {
+		m.entries[i] = mapEntry{StringValue(keys[i]), values[i]}
+	}
 	return m
 }
 
