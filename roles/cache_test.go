@@ -58,8 +58,48 @@ var patient = edge.Config{NearCacheBytes: 1, CacheTimeout: 20 * time.Second}
 
 func newCachedWorld(t testing.TB, tcp bool, config edge.Config) *cachedWorld {
 	t.Helper()
-	w := &cachedWorld{t: t, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}}
+	w := &cachedWorld{t: t}
 	w.now.Store(1_000_000)
+	w.start(w.cache(tcp), config)
+	return w
+}
+
+// cache runs a cache and makes the edge's connection to it.
+func (w *cachedWorld) cache(tcp bool) grpc.ClientConnInterface {
+	w.t.Helper()
+	service, err := cache.New(cache.Config{}, cache.Deps{Now: func() time.Time { return time.Unix(w.now.Load(), 0) }})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	server := rpc.NewServer(rpc.Config{Tables: rpc.House(), TrustClaims: true})
+	service.Register(server)
+	if !tcp {
+		runs(w.t, func(ctx context.Context) error { return server.Serve(ctx) })
+		return server.Local(rpc.Edge)
+	}
+	l := listen(w.t)
+	runs(w.t, func(ctx context.Context) error { return server.Serve(ctx, l) })
+	w.proxy = proxytest.New(w.t, func() (string, string) { return "tcp", l.Addr().String() })
+	return dialAll(w.t, w.proxy.Addr())
+}
+
+// runs runs what ends with the test, before what it uses.
+func runs(t testing.TB, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// start runs a backend and an edge that has the cache behind conn.
+func (w *cachedWorld) start(conn grpc.ClientConnInterface, config edge.Config) {
+	w.t.Helper()
+	w.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		n := w.calls.Add(1)
 		if answer := w.backend.Load(); answer != nil {
@@ -69,46 +109,16 @@ func newCachedWorld(t testing.TB, tcp bool, config edge.Config) *cachedWorld {
 		rw.Header().Set("X-Call", strconv.FormatInt(n, 10))
 		_, _ = fmt.Fprintf(rw, "call %d", n)
 	}))
-	t.Cleanup(backend.Close)
-
-	service, err := cache.New(cache.Config{}, cache.Deps{Now: func() time.Time { return time.Unix(w.now.Load(), 0) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := rpc.NewServer(rpc.Config{Tables: rpc.House(), TrustClaims: true})
-	service.Register(server)
-	var conn grpc.ClientConnInterface = server.Local(rpc.Edge)
-	var sockets []net.Listener
-	if tcp {
-		sockets = append(sockets, listen(t))
-		w.proxy = proxytest.New(t, func() (string, string) { return "tcp", sockets[0].Addr().String() })
-		dialed, err := rpc.Dial(w.proxy.Addr(), rpc.ClientConfig{Tables: rpc.House(), Claim: rpc.Edge})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { dialed.Close() })
-		conn = dialed
-	}
-	l := listen(t)
+	w.t.Cleanup(backend.Close)
+	l := listen(w.t)
 	w.url = "http://" + l.Addr().String() + "/_aws/execute-api/a1b2c3d4e5/prod"
+	var err error
 	if w.edge, err = edge.New(config, edge.Deps{Cache: cachev1.NewCacheClient(conn), Sockets: []edge.Socket{{Listener: l}}, Log: slog.New(slog.DiscardHandler)}); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 2)
-	go func() { done <- server.Serve(ctx, sockets...) }()
-	go func() { done <- w.edge.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		for range 2 {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	runs(w.t, w.edge.Run)
 	w.deploy(backend.URL)
 	w.publish(func(*snapshotv1.Stage) {})
-	return w
 }
 
 func listen(t testing.TB) net.Listener {

@@ -42,13 +42,13 @@ const (
 
 // meteredHouse is a NATS, a metering, and what is needed to start edges.
 type meteredHouse struct {
-	t       *testing.T
-	nats    *natstest.Server
-	service *metering.Service
-	server  *rpc.Server
-	address string
-	tcp     bool
-	lease   time.Duration // of throttles
+	t         *testing.T
+	nats      *natstest.Server
+	service   *metering.Service
+	server    *rpc.Server
+	addresses []string // of all replicas
+	tcp       bool
+	lease     time.Duration // of throttles
 }
 
 func overLocalAndTCP(t *testing.T, test func(*meteredHouse)) {
@@ -61,6 +61,7 @@ func overLocalAndTCP(t *testing.T, test func(*meteredHouse)) {
 	}
 }
 
+// start starts metering, or one more replica of it.
 func (h *meteredHouse) start() {
 	var err error
 	h.service, err = metering.New(metering.Config{RecallWait: 400 * time.Millisecond, ThrottleLease: h.lease}, metering.Deps{NATS: h.nats.Conn, Log: slog.New(slog.DiscardHandler)})
@@ -73,7 +74,7 @@ func (h *meteredHouse) start() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.address = l.Addr().String()
+	h.addresses = append(h.addresses, l.Addr().String())
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = h.server.Serve(ctx, l) })
@@ -140,12 +141,7 @@ func (h *meteredHouse) edge(c edge.Config, plan *apigatewayv1.UsagePlan) *metere
 	h.t.Helper()
 	conn := h.server.Local(rpc.Edge)
 	if h.tcp {
-		dialed, err := rpc.Dial(h.address, rpc.ClientConfig{Tables: rpc.House(), Claim: rpc.Edge})
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		h.t.Cleanup(func() { _ = dialed.Close() })
-		conn = dialed
+		conn = dialAll(h.t, h.addresses...)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

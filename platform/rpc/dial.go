@@ -7,38 +7,17 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/balancer"
-	"google.golang.org/grpc/balancer/base"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/resolver/dns"
 	"google.golang.org/grpc/status"
 )
-
-const (
-	// balancerName is round robin over healthy replicas that passes by the ones that do not answer.
-	balancerName = "limen_round_robin"
-	// retrial is how often a replica that did not answer is tried again.
-	retrial = time.Second
-)
-
-// gRPC's registries may be written only while the program's packages are initialised.
-var _ = register()
-
-func register() bool {
-	balancer.Register(roundRobin{})
-	dns.SetMinResolutionInterval(time.Second)
-	return true
-}
 
 // ClientConfig is how Dial reaches a service. Only Tables is needed.
 type ClientConfig struct {
@@ -52,8 +31,8 @@ type ClientConfig struct {
 }
 
 // Dial makes a connection to all replicas of a service: target is host:port, or any target of gRPC's. It does not wait
-// until one answers. Calls go round the healthy ones; a new replica is found when a server's MaxConnectionAge makes the
-// names be asked again.
+// until one answers. Calls go round the healthy ones, those with a key (WithKey) to the one it belongs to; a new replica is
+// found when a server's MaxConnectionAge makes the names be asked again.
 func Dial(target string, c ClientConfig) (*grpc.ClientConn, error) {
 	creds := insecure.NewCredentials()
 	if c.TLS != nil {
@@ -97,9 +76,31 @@ func (c ClientConfig) unary(ctx context.Context, full string, req, reply any, cc
 		defer cancel()
 	}
 	ctx, span := openSpan(ctx, full)
-	err := invoke(c.outgoing(ctx), full, req, reply, cc, opts...)
+	attempt := func(ctx context.Context) error { return invoke(ctx, full, req, reply, cc, opts...) }
+	if c.Tables.idempotent(full) {
+		attempt = again(attempt)
+	}
+	err := attempt(c.outgoing(ctx))
 	closeSpan(span, err)
 	return err
+}
+
+// again makes a call a second time when half of its time is over without an answer: a paused process keeps its connections,
+// and the second attempt goes past the replica that has just been silent.
+func again(attempt func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		end, ok := ctx.Deadline()
+		if !ok {
+			return attempt(ctx)
+		}
+		half, cancel := context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+		err := attempt(half)
+		if status.Code(err) != codes.DeadlineExceeded || ctx.Err() != nil {
+			return err
+		}
+		return attempt(ctx)
+	}
 }
 
 func (c ClientConfig) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, full string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -145,90 +146,4 @@ func serviceConfig(t Tables) (string, error) {
 	config["methodConfig"] = []methods{again}
 	text, err := json.Marshal(config)
 	return string(text), err
-}
-
-// roundRobin builds a balancer for each connection, so that what it learns of replicas is the connection's own.
-type roundRobin struct{}
-
-func (roundRobin) Name() string { return balancerName }
-
-func (roundRobin) Build(cc balancer.ClientConn, o balancer.BuildOptions) balancer.Balancer {
-	return base.NewBalancerBuilder(balancerName, &pickers{silent: map[string]*silence{}}, base.Config{HealthCheck: true}).Build(cc, o)
-}
-
-// silence remembers when a replica last failed to answer; it outlives the replica's connections.
-type silence struct{ until atomic.Int64 } // nanoseconds since start
-
-// pickers makes a picker whenever the set of connected replicas changes.
-type pickers struct {
-	mu     sync.Mutex // guards silent
-	silent map[string]*silence
-}
-
-type replica struct {
-	conn   balancer.SubConn
-	silent *silence
-}
-
-// picker goes round the replicas.
-type picker struct {
-	replicas []replica
-	next     atomic.Uint32
-}
-
-func (p *pickers) Build(info base.PickerBuildInfo) balancer.Picker {
-	if len(info.ReadySCs) == 0 {
-		return base.NewErrPicker(balancer.ErrNoSubConnAvailable)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out := &picker{}
-	known := map[string]*silence{}
-	for conn, sc := range info.ReadySCs {
-		addr := sc.Address.Addr
-		known[addr] = p.silent[addr]
-		if known[addr] == nil {
-			known[addr] = &silence{}
-		}
-		out.replicas = append(out.replicas, replica{conn, known[addr]})
-	}
-	// Replicas that are away for a moment keep what is known of them, within bounds.
-	for addr, s := range p.silent {
-		if known[addr] == nil && len(known) < 2*len(info.ReadySCs)+8 {
-			known[addr] = s
-		}
-	}
-	p.silent = known
-	return out
-}
-
-var start = time.Now()
-
-// Pick takes the next replica. One whose last call timed out is passed by for a second, then gets one call to prove
-// itself; when all are silent the next is taken anyway.
-func (p *picker) Pick(balancer.PickInfo) (balancer.PickResult, error) {
-	now := int64(time.Since(start))
-	n := uint32(len(p.replicas))
-	first := p.next.Add(1)
-	chosen := p.replicas[first%n]
-	for i := range n {
-		r := p.replicas[(first+i)%n]
-		until := r.silent.until.Load()
-		// The one that moves the mark is the one that tries.
-		if until == 0 || now >= until && r.silent.until.CompareAndSwap(until, now+int64(retrial)) {
-			chosen = r
-			break
-		}
-	}
-	return balancer.PickResult{SubConn: chosen.conn, Done: chosen.done}, nil
-}
-
-func (r replica) done(d balancer.DoneInfo) {
-	if status.Code(d.Err) == codes.DeadlineExceeded && !d.BytesReceived {
-		r.silent.until.Store(int64(time.Since(start) + retrial))
-		return
-	}
-	if d.BytesReceived {
-		r.silent.until.Store(0)
-	}
 }

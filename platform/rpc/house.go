@@ -59,9 +59,10 @@ func House() Tables {
 		Idempotent: map[string]bool{
 			"/limen.config.v1.Config/Report": true,
 			"/limen.edge.v1.Edge/Explain":    true,
-			// Leases and settlements carry the sequence of the lease they are about.
-			"/limen.metering.v1.Metering/Lease": true,
-			"/limen.metering.v1.Metering/Usage": true,
+			// Leases and settlements carry the sequence of the lease they are about, and sums.
+			"/limen.metering.v1.Metering/Lease":  true,
+			"/limen.metering.v1.Metering/Settle": true,
+			"/limen.metering.v1.Metering/Usage":  true,
 
 			"/limen.authz.v1.Authz/VerifySignature": true,
 		},

@@ -2,6 +2,9 @@ package rpc
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,5 +84,126 @@ func TestNoReplica(t *testing.T) {
 	b := &pickers{silent: map[string]*silence{}}
 	if _, err := b.Build(ready()).Pick(balancer.PickInfo{}); err != balancer.ErrNoSubConnAvailable {
 		t.Errorf("error %v", err)
+	}
+}
+
+// owner makes a call for a key and tells which replica it went to; it does not answer when it is silent.
+func owner(t *testing.T, p balancer.Picker, key string, silent ...string) string {
+	t.Helper()
+	r, err := p.Pick(balancer.PickInfo{Ctx: WithKey(context.Background(), "stage", key)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := r.SubConn.(*conn).addr
+	if slices.Contains(silent, addr) {
+		r.Done(balancer.DoneInfo{Err: status.Error(codes.DeadlineExceeded, "late")})
+	} else {
+		r.Done(balancer.DoneInfo{BytesReceived: true})
+	}
+	return addr
+}
+
+func owners(t *testing.T, p balancer.Picker) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for i := range 3000 {
+		key := strconv.Itoa(i)
+		out[key] = owner(t, p, key)
+	}
+	return out
+}
+
+func TestKeysAreSpread(t *testing.T) {
+	all := owners(t, (&pickers{}).Build(ready("10.0.0.1:4", "10.0.0.2:4", "10.0.0.3:4")))
+	count := map[string]int{}
+	for _, addr := range all {
+		count[addr]++
+	}
+	for addr, n := range count {
+		if n < 850 || n > 1150 {
+			t.Errorf("%s has %d of 3000 keys", addr, n)
+		}
+	}
+	other := owners(t, (&pickers{}).Build(ready("10.0.0.3:4", "10.0.0.2:4", "10.0.0.1:4")))
+	if !maps.Equal(all, other) {
+		t.Error("two callers find different replicas")
+	}
+}
+
+func TestKeysOfAReplicaThatLeaves(t *testing.T) {
+	b := &pickers{}
+	before := owners(t, b.Build(ready("a:4", "b:4", "c:4")))
+	without := owners(t, b.Build(ready("a:4", "c:4")))
+	moved := map[string]int{}
+	for key, addr := range before {
+		switch {
+		case addr == "b:4":
+			moved[without[key]]++
+		case without[key] != addr:
+			t.Errorf("key %s moved from %s to %s", key, addr, without[key])
+		}
+	}
+	if moved["a:4"] < 350 || moved["c:4"] < 350 {
+		t.Errorf("the keys of b went to %v", moved)
+	}
+	if !maps.Equal(before, owners(t, b.Build(ready("a:4", "b:4", "c:4")))) {
+		t.Error("the keys of b did not come back with it")
+	}
+}
+
+func TestKeysOfASilentReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &pickers{}
+		p := b.Build(ready("a:4", "b:4", "c:4"))
+		first := owner(t, p, "k")
+		if got := owner(t, p, "k", first); got != first {
+			t.Fatalf("from %s to %s without a reason", first, got)
+		}
+		second := owner(t, p, "k")
+		for range 10 {
+			if got := owner(t, p, "k"); got == first || got != second {
+				t.Errorf("%s after %s, while %s is silent", got, second, first)
+			}
+		}
+		time.Sleep(retrial)
+		if got := owner(t, p, "k", first); got != first {
+			t.Errorf("%s is not tried after a second", first)
+		}
+		if got := owner(t, p, "k", second); got != second {
+			t.Errorf("%s, want %s", got, second)
+		}
+		if third := owner(t, p, "k"); third == first || third == second {
+			t.Errorf("%s is silent", third)
+		}
+		time.Sleep(retrial)
+		for range 2 {
+			if got := owner(t, p, "k"); got != first {
+				t.Errorf("the key went to %s and did not come back to %s", got, first)
+			}
+		}
+	})
+}
+
+func TestKeyIsAllOfItsParts(t *testing.T) {
+	of := func(parts ...string) uint64 {
+		return WithKey(context.Background(), parts...).Value(keyedKey{}).(*keyed).key
+	}
+	seen := map[uint64]bool{of("ab", "c"): true, of("a", "bc"): true, of("abc"): true, of("abc", ""): true, of("", "abc"): true, of(): true, of(""): true}
+	if len(seen) != 7 {
+		t.Errorf("%d different keys", len(seen))
+	}
+}
+
+func TestKeyedContextIsOneAllocation(t *testing.T) {
+	p := (&pickers{}).Build(ready("a:4", "b:4", "c:4"))
+	var key [32]byte
+	if n := testing.AllocsPerRun(100, func() {
+		r, err := p.Pick(balancer.PickInfo{Ctx: WithKey(context.Background(), "api", "stage", string(key[:]))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Done(balancer.DoneInfo{BytesReceived: true})
+	}); n > 1 {
+		t.Errorf("%v allocations", n)
 	}
 }

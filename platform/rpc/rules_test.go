@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -318,6 +319,60 @@ func TestIdempotentCallsAreTriedOnAnotherReplica(t *testing.T) {
 		_, err = c.EmptyCall(t.Context(), &testpb.Empty{})
 	}
 	wantCode(t, err, codes.Unavailable) // not idempotent: told to the caller
+}
+
+// TestCallsWithAKey: they go to one replica; when that is silent, what may be made twice is answered by another in time.
+func TestCallsWithAKey(t *testing.T) {
+	var silent atomic.Int32
+	silent.Store(-1)
+	over := make(chan struct{})
+	_, c := replicas(t, 3, func(i int) error {
+		if silent.Load() == int32(i) {
+			<-over // whatever its caller wants, as a paused process
+		}
+		return nil
+	})
+	t.Cleanup(func() { close(over) })
+	until(t, c, "012")
+	ask := func() string {
+		ctx, cancel := context.WithTimeout(WithKey(t.Context(), "a", "key"), 10*time.Second)
+		defer cancel()
+		m, err := c.UnaryCall(ctx, &testpb.SimpleRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Hostname
+	}
+	owner := ask()
+	for range 10 {
+		if got := ask(); got != owner {
+			t.Errorf("replica %s, want %s", got, owner)
+		}
+	}
+	n, _ := strconv.Atoi(owner)
+	silent.Store(int32(n))
+	if got := ask(); got == owner {
+		t.Errorf("%s answers while it is silent", got)
+	}
+}
+
+// TestSilentReplicaOfACallThatIsMadeOnce: its caller learns that the time is over, and nobody else is asked.
+func TestSilentReplicaOfACallThatIsMadeOnce(t *testing.T) {
+	over := make(chan struct{})
+	var asked atomic.Int32
+	_, c := replicas(t, 2, func(int) error {
+		asked.Add(1)
+		<-over
+		return nil
+	})
+	t.Cleanup(func() { close(over) })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := c.EmptyCall(ctx, &testpb.Empty{})
+	wantCode(t, err, codes.DeadlineExceeded)
+	if n := asked.Load(); n > 1 {
+		t.Errorf("%d replicas were asked", n)
+	}
 }
 
 func TestHealthIsAnswered(t *testing.T) {

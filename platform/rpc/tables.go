@@ -38,7 +38,8 @@ type Tables struct {
 	Deadlines map[string]time.Duration
 	// Callers name the roles that may call an rpc.
 	Callers map[string][]Role
-	// Idempotent rpcs are tried again on another replica when the first is unavailable, inside their deadline.
+	// Idempotent rpcs are tried again on another replica when the first is unavailable, or has not answered when half of the
+	// deadline is over.
 	Idempotent map[string]bool
 }
 
@@ -56,6 +57,13 @@ var builtin = Tables{
 		"/grpc.reflection.v1alpha.ServerReflection/*": {Anyone},
 	},
 	Idempotent: map[string]bool{"/grpc.health.v1.Health/Check": true},
+}
+
+// idempotent reports whether a call may be made twice.
+func (t Tables) idempotent(method string) bool {
+	own, _ := find(t.Idempotent, method)
+	every, _ := find(builtin.Idempotent, method)
+	return own || every
 }
 
 // row are the rules of one rpc.

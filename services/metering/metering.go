@@ -4,7 +4,7 @@
 // It knows no API: the limits travel with each request for a lease, under the revision of the plan, and the highest revision
 // wins. A lease is granted before it is given: what an edge gets is stored by compare-and-set first, so that no crash, of
 // metering, of NATS or of an edge, lets a quota be exceeded. The surprise: metering keeps nothing in memory that counts, so
-// every replica may answer for every counter.
+// every replica may answer for every counter. That edges ask one of them while it lives (rpc.WithKey) only spares races.
 package metering
 
 import (
@@ -208,6 +208,10 @@ func (s *Service) lend(ctx context.Context, req *meteringv1.LeaseRequest, isQuot
 	name := counter.Name(req.Counter, isQuota)
 	var lost []quota.Lost
 	err = s.store.Update(ctx, name, func(r *meteringv1.Record) error {
+		if counter.Outdated(r, req.Holder, req.Sequence) {
+			res, lost, held = &meteringv1.LeaseResponse{RetryMillis: 1}, nil, 0
+			return counter.ErrUnchanged
+		}
 		if isQuota {
 			res, lost = quota.Lend(r, req, s.terms())
 		} else {

@@ -203,6 +203,90 @@ func TestAnswersThatAreLost(t *testing.T) {
 	})
 }
 
+// TestQuestionsThatComeLate: what a replica that stood still answers at last is older than what the edge did meanwhile.
+func TestQuestionsThatComeLate(t *testing.T) {
+	overBoth(t, Config{RecallWait: time.Millisecond}, func(w *world) {
+		const quota = 20
+		var total int64
+		first := w.lease("a", 0, 0, 2, daily(quota))
+		total += first.Tokens
+		second := w.lease("a", first.Sequence, first.Tokens, 2, daily(quota))
+		w.settle("a", &meteringv1.Settlement{Sequence: second.Sequence, Spent: 1})
+		total++
+		// Both were sent before, to the other replica.
+		for range 3 {
+			w.lease("a", 0, 0, 0, daily(quota))
+			w.lease("a", first.Sequence, first.Tokens, 0, daily(quota))
+			w.settle("a", &meteringv1.Settlement{Sequence: first.Sequence, Spent: first.Tokens, Ended: true})
+		}
+		if r := w.record(); r.Granted != 4 || r.Served != 3 || counter.Lent(r) != 1 {
+			w.t.Errorf("%v", r)
+		}
+		total += second.Tokens - 1
+		for res := w.lease("a", second.Sequence, second.Tokens, 0, daily(quota)); res.Tokens > 0 && total <= quota; res = w.lease("a", res.Sequence, res.Tokens, 0, daily(quota)) {
+			total += res.Tokens
+			w.lease("a", first.Sequence, first.Tokens, 0, daily(quota))
+		}
+		if r := w.record(); total != quota || r.Granted != quota || r.Served != quota {
+			w.t.Errorf("%d of %d given: %v", total, quota, r)
+		}
+	})
+}
+
+// TestSettlementsThatAreRepeated count once, also those of requests that were served without a lease or in the window before.
+func TestSettlementsThatAreRepeated(t *testing.T) {
+	overBoth(t, Config{}, func(w *world) {
+		served := func(unleased, before, want int64) {
+			w.t.Helper()
+			w.settle("a", &meteringv1.Settlement{Unleased: unleased, UnleasedBefore: &before})
+			if r := w.record(); r.Served != want {
+				w.t.Errorf("%d after %d: %d served, want %d", unleased, before, r.Served, want)
+			}
+		}
+		served(3, 0, 3)
+		served(3, 0, 3)
+		served(5, 0, 5) // the edge did not hear that three are known
+		served(2, 5, 7)
+		served(2, 5, 7)
+		served(0, 7, 7)
+		a := w.lease("a", 0, 0, 5, daily(100))
+		served(1, 7, 8)
+		w.clock.pass(24 * time.Hour)
+		for range 2 {
+			w.settle("a", &meteringv1.Settlement{Sequence: a.Sequence, Spent: 4, Reported: 1, Ended: true})
+		}
+		served(1, 8, 4)
+	})
+}
+
+// TestTwoReplicas count one quota for edges that ask either, and each asks back what an edge of the other holds.
+func TestTwoReplicas(t *testing.T) {
+	n := natstest.Start(t)
+	w, other := start(t, n, Config{RecallWait: 10 * time.Second}, true), start(t, n, Config{RecallWait: 10 * time.Second}, true)
+	const quota = 60
+	var total atomic.Int64
+	var wg sync.WaitGroup
+	for i, at := range []*world{w, other, w, other} {
+		wg.Go(func() {
+			var sequence, spent int64
+			for range 10 {
+				res := at.lease(fmt.Sprint("edge", i), sequence, spent, 1, daily(quota))
+				sequence, spent = res.Sequence, res.Tokens
+				total.Add(res.Tokens)
+			}
+		})
+	}
+	wg.Wait()
+	if r := w.record(); total.Load() != 40 || r.Granted != 40 {
+		t.Errorf("%d given: %v", total.Load(), r)
+	}
+	a := w.lease("a", 0, 0, 0, daily(41))
+	w.edgeThatReturns("a", a.Sequence, 0)
+	if b := other.lease("b", 0, 0, 0, daily(41)); a.Tokens != 1 || b.Tokens != 1 {
+		t.Errorf("a got %d, and b is refused what a does not use: %v", a.Tokens, b)
+	}
+}
+
 // edgeThatReturns answers recalls of a holder: it has spent so many of the lease with a sequence.
 func (w *world) edgeThatReturns(holder string, sequence, spent int64) {
 	w.t.Helper()

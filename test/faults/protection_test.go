@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ import (
 // protected is a cluster whose parts are a process each, so that each can be taken away alone.
 type protected struct {
 	*cluster
-	parts map[string]*process // nats, metering, authz, cache
+	parts map[string]*process // nats, metering, authz, cache; metering2 and cache2 where these have two replicas
 	key   string              // value of the API key
 	id    string              // of the API
 	// bought is how many requests of the quota it took to see that every edge has the plan.
@@ -36,6 +37,12 @@ const throttleBurst = 3
 
 // newProtected starts one of each and some edges, which deny what they cannot count.
 func newProtected(t *testing.T, edges int, quota int32, metering ...string) *protected {
+	t.Helper()
+	return newReplicated(t, edges, 1, quota, metering...)
+}
+
+// newReplicated starts one of each, one or two of metering and of the cache, and some edges, which deny what they cannot count.
+func newReplicated(t *testing.T, edges, replicas int, quota int32, metering ...string) *protected {
 	t.Helper()
 	dir := t.TempDir()
 	keys, settings := filepath.Join(dir, "keys"), filepath.Join(dir, "limen.yaml")
@@ -54,17 +61,31 @@ func newProtected(t *testing.T, edges int, quota int32, metering ...string) *pro
 		p.parts[roles] = out
 		return out
 	}
+	replicated := func(role string, listen string, settings ...string) {
+		part(role, append(slices.Clip(settings), role+".grpc_listen="+listen)...).start()
+		if replicas == 2 {
+			second := server(t, keys, filepath.Join(dir, role+"2"), role, append(slices.Clip(settings), role+".grpc_listen="+secondOf(listen))...)
+			p.parts[role+"2"] = second
+			second.start()
+		}
+	}
+	// reach is where the others find what may have two replicas: a name with two addresses.
+	reach := func(listen string) string { return listen }
+	if replicas == 2 {
+		names := nameServer(t)
+		reach = func(listen string) string { return "dns://" + names + "/replicas.test:" + portOf(listen) }
+	}
 	part("nats", "nats.listen="+at[3]).start()
-	part("metering", append(metering, "nats.url=nats://"+at[3], "metering.grpc_listen="+at[4])...).start()
+	replicated("metering", at[4], append(metering, "nats.url=nats://"+at[3])...)
 	c.control = server(t, keys, filepath.Join(dir, "control"), "etcd,admin,functions",
-		"admin.listen="+at[0], "admin.grpc_listen="+at[1], "functions.listen="+at[2], "metering_address="+at[4])
+		"admin.listen="+at[0], "admin.grpc_listen="+at[1], "functions.listen="+at[2], "metering_address="+reach(at[4]))
 	c.control.args = append(c.control.args, "--config", settings)
 	c.control.start()
 	part("authz", "authz.grpc_listen="+at[5], "edge.functions_url=http://"+at[2]).start()
-	part("cache", "cache.grpc_listen="+at[6]).start()
+	replicated("cache", at[6])
 	for i := range edges {
 		e := server(t, keys, filepath.Join(dir, fmt.Sprintf("edge%d", i)), "edge", "edge.listen="+at[7+i], "admin_address="+at[1],
-			"edge.authz_address="+at[5], "edge.cache_address="+at[6], "metering_address="+at[4], "edge.quota_fallback=deny", "edge.access_log=off")
+			"edge.authz_address="+at[5], "edge.cache_address="+reach(at[6]), "metering_address="+reach(at[4]), "edge.quota_fallback=deny", "edge.access_log=off")
 		c.edges, c.urls = append(c.edges, e), append(c.urls, "http://"+at[7+i])
 		e.start()
 	}

@@ -456,10 +456,12 @@ type Settlement struct {
 	Reported int64 `protobuf:"varint,5,opt,name=reported,proto3" json:"reported,omitempty"`
 	// The holder spends no more of it.
 	Ended bool `protobuf:"varint,6,opt,name=ended,proto3" json:"ended,omitempty"`
-	// Served without a lease: of plans without a quota, and while metering was away.
-	Unleased      int64 `protobuf:"varint,7,opt,name=unleased,proto3" json:"unleased,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Served without a lease, of plans without a quota and while metering was away, and not known to metering.
+	Unleased int64 `protobuf:"varint,7,opt,name=unleased,proto3" json:"unleased,omitempty"`
+	// All of that which metering has heard of; a holder that does not say it is believed each time.
+	UnleasedBefore *int64 `protobuf:"varint,8,opt,name=unleased_before,json=unleasedBefore,proto3,oneof" json:"unleased_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Settlement) Reset() {
@@ -537,6 +539,13 @@ func (x *Settlement) GetEnded() bool {
 func (x *Settlement) GetUnleased() int64 {
 	if x != nil {
 		return x.Unleased
+	}
+	return 0
+}
+
+func (x *Settlement) GetUnleasedBefore() int64 {
+	if x != nil && x.UnleasedBefore != nil {
+		return *x.UnleasedBefore
 	}
 	return 0
 }
@@ -1242,7 +1251,9 @@ type Loan struct {
 	// spent when the lease before this one was last settled, for a call that is repeated.
 	Previous int64 `protobuf:"varint,5,opt,name=previous,proto3" json:"previous,omitempty"`
 	// Unix milliseconds.
-	Expires       int64 `protobuf:"varint,6,opt,name=expires,proto3" json:"expires,omitempty"`
+	Expires int64 `protobuf:"varint,6,opt,name=expires,proto3" json:"expires,omitempty"`
+	// What the holder has served without a lease.
+	Unleased      int64 `protobuf:"varint,7,opt,name=unleased,proto3" json:"unleased,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1315,6 +1326,13 @@ func (x *Loan) GetPrevious() int64 {
 func (x *Loan) GetExpires() int64 {
 	if x != nil {
 		return x.Expires
+	}
+	return 0
+}
+
+func (x *Loan) GetUnleased() int64 {
+	if x != nil {
+		return x.Unleased
 	}
 	return 0
 }
@@ -1416,7 +1434,7 @@ const file_metering_v1_metering_proto_rawDesc = "" +
 	"\x06tokens\x18\x01 \x01(\x03R\x06tokens\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12'\n" +
 	"\x0fduration_millis\x18\x03 \x01(\x03R\x0edurationMillis\x12!\n" +
-	"\fretry_millis\x18\x04 \x01(\x03R\vretryMillis\"\xd8\x01\n" +
+	"\fretry_millis\x18\x04 \x01(\x03R\vretryMillis\"\x9a\x02\n" +
 	"\n" +
 	"Settlement\x124\n" +
 	"\acounter\x18\x01 \x01(\v2\x1a.limen.metering.v1.CounterR\acounter\x12\x14\n" +
@@ -1425,7 +1443,9 @@ const file_metering_v1_metering_proto_rawDesc = "" +
 	"\x05spent\x18\x04 \x01(\x03R\x05spent\x12\x1a\n" +
 	"\breported\x18\x05 \x01(\x03R\breported\x12\x14\n" +
 	"\x05ended\x18\x06 \x01(\bR\x05ended\x12\x1a\n" +
-	"\bunleased\x18\a \x01(\x03R\bunleased\"h\n" +
+	"\bunleased\x18\a \x01(\x03R\bunleased\x12,\n" +
+	"\x0funleased_before\x18\b \x01(\x03H\x00R\x0eunleasedBefore\x88\x01\x01B\x12\n" +
+	"\x10_unleased_before\"h\n" +
 	"\rSettleRequest\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12?\n" +
 	"\vsettlements\x18\x02 \x03(\v2\x1d.limen.metering.v1.SettlementR\vsettlements\"\x10\n" +
@@ -1482,14 +1502,15 @@ const file_metering_v1_metering_proto_rawDesc = "" +
 	"\bextended\x18\r \x01(\x03H\x00R\bextended\x88\x01\x01\x12*\n" +
 	"\x04days\x18\x0e \x03(\v2\x16.limen.metering.v1.DayR\x04days\x12\x1c\n" +
 	"\tforfeited\x18\x0f \x01(\x03R\tforfeitedB\v\n" +
-	"\t_extended\"\x9e\x01\n" +
+	"\t_extended\"\xba\x01\n" +
 	"\x04Loan\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\x16\n" +
 	"\x06tokens\x18\x03 \x01(\x03R\x06tokens\x12\x14\n" +
 	"\x05spent\x18\x04 \x01(\x03R\x05spent\x12\x1a\n" +
 	"\bprevious\x18\x05 \x01(\x03R\bprevious\x12\x18\n" +
-	"\aexpires\x18\x06 \x01(\x03R\aexpires\"I\n" +
+	"\aexpires\x18\x06 \x01(\x03R\aexpires\x12\x1a\n" +
+	"\bunleased\x18\a \x01(\x03R\bunleased\"I\n" +
 	"\x03Day\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x03R\x03day\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x1c\n" +
@@ -1578,6 +1599,7 @@ func file_metering_v1_metering_proto_init() {
 		(*LeaseRequest_Throttle)(nil),
 		(*LeaseRequest_Quota)(nil),
 	}
+	file_metering_v1_metering_proto_msgTypes[5].OneofWrappers = []any{}
 	file_metering_v1_metering_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

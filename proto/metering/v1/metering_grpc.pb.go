@@ -35,7 +35,7 @@ type MeteringClient interface {
 	// Lease lends tokens of one counter. Refused is an answer, not an error. A call that is repeated with the same sequence is
 	// answered like the first one.
 	Lease(ctx context.Context, in *LeaseRequest, opts ...grpc.CallOption) (*LeaseResponse, error)
-	// Settle reports what was spent of leases, and gives leases back.
+	// Settle reports what was spent of leases, and gives leases back. It tells sums: a call that is repeated changes nothing.
 	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error)
 	// Recalls streams the counters whose leases metering wants back before it refuses another edge.
 	Recalls(ctx context.Context, in *RecallsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Recall], error)
@@ -119,7 +119,7 @@ type MeteringServer interface {
 	// Lease lends tokens of one counter. Refused is an answer, not an error. A call that is repeated with the same sequence is
 	// answered like the first one.
 	Lease(context.Context, *LeaseRequest) (*LeaseResponse, error)
-	// Settle reports what was spent of leases, and gives leases back.
+	// Settle reports what was spent of leases, and gives leases back. It tells sums: a call that is repeated changes nothing.
 	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
 	// Recalls streams the counters whose leases metering wants back before it refuses another edge.
 	Recalls(*RecallsRequest, grpc.ServerStreamingServer[Recall]) error

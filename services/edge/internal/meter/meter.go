@@ -16,6 +16,7 @@ import (
 
 	"github.com/limen-gateway/limen/core/throttle"
 	"github.com/limen-gateway/limen/core/usageplan"
+	"github.com/limen-gateway/limen/platform/rpc"
 	meteringv1 "github.com/limen-gateway/limen/proto/metering/v1"
 )
 
@@ -61,9 +62,12 @@ type Meter struct {
 	// calls counts the calls to metering, for tests and metrics.
 	calls atomic.Int64
 
-	// mu guards tallies.
+	// mu guards what follows.
 	mu      sync.RWMutex
 	tallies map[Name]*tally
+	// past is beyond the numbers of all tallies that were dropped: metering may remember theirs, and what is older than what it
+	// remembers it passes over.
+	past int64
 }
 
 // tally is one counter at this edge.
@@ -83,6 +87,7 @@ type tally struct {
 	refused  time.Time     // until then requests are refused without asking
 	asking   chan struct{} // closed when the call under way ends; nil when there is none
 	unleased int64         // served without a lease, not reported
+	told     int64         // served without a lease, what metering knows
 	local    throttle.Bucket
 	used     time.Time
 	gone     bool // no longer in Meter.tallies
@@ -112,7 +117,7 @@ func (m *Meter) tally(n Name) *tally {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if t = m.tallies[n]; t == nil {
-		t = &tally{name: n}
+		t = &tally{name: n, sequence: m.past, told: m.past}
 		m.tallies[n] = t
 	}
 	return t
@@ -227,7 +232,7 @@ func (m *Meter) lease(ctx context.Context, t *tally) {
 	defer cancel()
 	m.calls.Add(1)
 	asked := time.Now()
-	res, err := m.config.Client.Lease(ctx, req)
+	res, err := m.config.Client.Lease(t.name.route(ctx), req)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	close(t.asking)
@@ -269,6 +274,11 @@ func (t *tally) adopt(req *meteringv1.LeaseRequest, res *meteringv1.LeaseRespons
 
 func (n Name) counter() *meteringv1.Counter {
 	return &meteringv1.Counter{Account: n.Account, Region: n.Region, UsagePlan: n.Plan, ApiKey: n.Key, Api: n.API, Stage: n.Stage, Method: n.Method}
+}
+
+// route sends the calls of one counter to one replica of metering, so that replicas do not race for it.
+func (n Name) route(ctx context.Context) context.Context {
+	return rpc.WithKey(ctx, n.Account, n.Region, n.Plan, n.Key, n.API, n.Stage, n.Method)
 }
 
 // lost notes that metering does not answer; Run finds out when it does again.

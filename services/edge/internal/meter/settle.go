@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/limen-gateway/limen/platform/run"
 	meteringv1 "github.com/limen-gateway/limen/proto/metering/v1"
 )
@@ -78,7 +80,8 @@ func (t *tally) settlement(end bool) *meteringv1.Settlement {
 	if end {
 		t.tokens = 0 // nobody spends of it any more
 	}
-	return &meteringv1.Settlement{Counter: t.name.counter(), Quota: t.name.Quota, Sequence: t.sequence, Spent: t.spent, Reported: t.reported, Ended: end, Unleased: t.unleased}
+	return &meteringv1.Settlement{Counter: t.name.counter(), Quota: t.name.Quota, Sequence: t.sequence, Spent: t.spent, Reported: t.reported, Ended: end,
+		Unleased: t.unleased, UnleasedBefore: proto.Int64(t.told)}
 }
 
 // settle sends settlements. What could not be sent is sent again by the next sweep: each names its lease and a sum.
@@ -111,6 +114,7 @@ func (t *tally) settled(line *meteringv1.Settlement, ok bool) {
 		return
 	}
 	t.unleased -= line.Unleased
+	t.told += line.Unleased
 	t.reported = line.Spent
 	if line.Ended {
 		t.held = false
@@ -125,6 +129,7 @@ func (m *Meter) forget(now time.Time) {
 		t.mu.Lock()
 		if t.asking == nil && !t.held && t.unleased == 0 && now.Sub(t.used) > idle && now.After(t.refused) {
 			t.gone = true
+			m.past = max(m.past, t.sequence, t.told) + 1
 			delete(m.tallies, name)
 		}
 		t.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/limen-gateway/limen/platform/rpc"
 	cachev1 "github.com/limen-gateway/limen/proto/cache/v1"
 )
 
@@ -38,6 +39,12 @@ type Cache struct {
 type flightKey struct {
 	scope *cachev1.Scope
 	key   [sha256.Size]byte
+}
+
+// route sends all questions about a key to the node that keeps it.
+func (k flightKey) route(ctx context.Context) context.Context {
+	s := k.scope
+	return rpc.WithKey(ctx, s.GetAccount(), s.GetRegion(), s.GetApiId(), s.GetStage(), string(k.key[:]))
 }
 
 // flight is an answer that is being made.
@@ -107,7 +114,7 @@ var errSilent = errors.New("the cache did not answer a moment ago")
 // get asks for an entry; nil without error is a miss.
 func (c *Cache) get(ctx context.Context, k flightKey) (*cachev1.Entry, error) {
 	var out *cachev1.GetResponse
-	err := c.ask(ctx, func(ctx context.Context) (err error) {
+	err := c.ask(k.route(ctx), func(ctx context.Context) (err error) {
 		out, err = c.client.Get(ctx, &cachev1.GetRequest{Scope: k.scope, Key: k.key[:]})
 		return err
 	})
@@ -122,7 +129,7 @@ func (c *Cache) put(ctx context.Context, k flightKey, e *cachev1.Entry, ttl time
 	c.near.drop(k)
 	var out *cachev1.PutResponse
 	// The client may be gone; the answer is still good for others.
-	err := c.ask(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
+	err := c.ask(k.route(context.WithoutCancel(ctx)), func(ctx context.Context) (err error) {
 		out, err = c.client.Put(ctx, &cachev1.PutRequest{Scope: k.scope, Key: k.key[:], Entry: e, TtlSeconds: int64(ttl / time.Second)})
 		return err
 	})
@@ -140,6 +147,7 @@ func (c *Cache) ask(ctx context.Context, question func(context.Context) error) e
 			return errSilent
 		}
 	}
+	asked := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	err := question(bounded)
@@ -152,7 +160,10 @@ func (c *Cache) ask(ctx context.Context, question func(context.Context) error) e
 	case ctx.Err() != nil:
 		return ctx.Err() // the asker went away; that says nothing of the cache
 	}
+	// Questions that were under way together fail with one node, and say nothing of the others.
+	if asked.Add(cacheRetrial).UnixNano() > c.retry.Load() {
+		c.failures.Add(1)
+	}
 	c.retry.Store(time.Now().Add(cacheRetrial).UnixNano())
-	c.failures.Add(1)
 	return fmt.Errorf("the cache did not answer: %w", err)
 }

@@ -27,6 +27,32 @@ func Spend(r *meteringv1.Record, holder string, sequence, spent int64) (fresh in
 	return 0, loan, false
 }
 
+// Outdated tells that a question for a lease is older than what its holder has said since: the process that answers it stood
+// still, and the holder has asked another. Nobody waits for the answer, and nothing may be lent for it.
+func Outdated(r *meteringv1.Record, holder string, sequence int64) bool {
+	loan := LoanOf(r, holder)
+	// Whoever reports what it spent of a lease has got it.
+	return loan != nil && (loan.Sequence > sequence+1 || loan.Sequence == sequence+1 && loan.Spent > 0)
+}
+
+// Remember makes a loan without tokens for a holder that has none, of what it settles: a settlement that is repeated is known
+// until the loan's time is over.
+func Remember(r *meteringv1.Record, holder string, s *meteringv1.Settlement, expires int64) *meteringv1.Loan {
+	loan := &meteringv1.Loan{Holder: holder, Sequence: s.Sequence, Tokens: s.Spent, Spent: s.Spent, Expires: expires}
+	r.Loans = append(r.Loans, loan)
+	return loan
+}
+
+// Unleased takes over what a holder has served without a lease, and returns what is new of it.
+func Unleased(l *meteringv1.Loan, s *meteringv1.Settlement) (fresh int64) {
+	if s.UnleasedBefore == nil {
+		return s.Unleased
+	}
+	sum, known := *s.UnleasedBefore+s.Unleased, max(*s.UnleasedBefore, l.Unleased)
+	l.Unleased = max(sum, known)
+	return max(sum-known, 0)
+}
+
 // LoanOf is the loan of a holder; nil when it has none.
 func LoanOf(r *meteringv1.Record, holder string) *meteringv1.Loan {
 	for _, l := range r.Loans {
@@ -37,15 +63,15 @@ func LoanOf(r *meteringv1.Record, holder string) *meteringv1.Loan {
 	return nil
 }
 
-// Renew gives the holder a new lease: what is left of its last one, and more.
+// Renew gives the holder the lease after the one with a sequence: what is left of that, and more.
 func Renew(r *meteringv1.Record, holder string, sequence, spent, more, expires int64) *meteringv1.Loan {
 	loan := LoanOf(r, holder)
 	if loan == nil {
-		loan = &meteringv1.Loan{Holder: holder, Sequence: sequence}
+		loan = &meteringv1.Loan{Holder: holder}
 		r.Loans = append(r.Loans, loan)
 	}
 	loan.Tokens, loan.Spent, loan.Previous = Left(loan)+more, 0, spent
-	loan.Sequence = max(loan.Sequence, sequence) + 1
+	loan.Sequence = sequence + 1
 	loan.Expires = expires
 	return loan
 }

@@ -147,14 +147,16 @@ func Settle(r *meteringv1.Record, holder string, s *meteringv1.Settlement, t Ter
 	fresh, loan, _ := counter.Spend(r, holder, s.Sequence, s.Spent)
 	if loan == nil {
 		fresh = max(s.Spent-s.Reported, 0) // of a lease that was given up, or of the window before
+		loan = counter.Remember(r, holder, s, t.Now.Add(t.Duration).UnixMilli())
 	}
-	if loan != nil && s.Ended && loan.Sequence == s.Sequence {
+	if s.Ended && loan.Sequence == s.Sequence {
 		r.Granted -= counter.Left(loan)
 		counter.End(loan)
 	}
+	unleased := counter.Unleased(loan, s)
 	// What was served without a lease takes its place in the quota as far as there is any.
-	r.Granted += min(s.Unleased, max(Limit(r)-r.Granted, 0))
-	serve(r, fresh+s.Unleased, t.Now)
+	r.Granted += min(unleased, max(Limit(r)-r.Granted, 0))
+	serve(r, fresh+unleased, t.Now)
 	return lost
 }
 
