@@ -296,13 +296,14 @@ func (c *natsCluster) runs(run func(context.Context) error) {
 	})
 }
 
-func (c *natsCluster) node() *connections.Node {
+func (c *natsCluster) node(name string) *connections.Node {
 	h := c.as("wsconn")
 	n := connections.NewNode(connections.NodeConfig{NATS: h.nats, Replicas: 3, Log: h.telemetry.Log,
 		Lost: func(context.Context, *wsconnv1.Handoff) bool { return true },
 		Answer: func(*wsconnv1.Request) *wsconnv1.Answer {
 			return &wsconnv1.Answer{Outcome: wsconnv1.Outcome_OUTCOME_DONE}
 		}})
+	n.Announce("127.0.0.1:" + name)
 	c.runs(n.Run)
 	return n
 }
@@ -323,7 +324,7 @@ func TestNATSMembers(t *testing.T) {
 	first, second := c.metering(3), c.metering(3) // both at once
 	within(t, "counters", first.Ready())
 	within(t, "counters", second.Ready())
-	nodes := [2]*connections.Node{c.node(), c.node()}
+	nodes := [2]*connections.Node{c.node("1"), c.node("2")}
 	for _, n := range nodes {
 		within(t, "a node's number", n.Claimed())
 	}
@@ -363,6 +364,14 @@ func TestNATSMembers(t *testing.T) {
 	}
 	lease(1)
 	edge := c.as("edge")
+	directory := connections.NewDirectory(edge.nats, edge.telemetry.Log)
+	c.runs(directory.Run)
+	eventually(t, func(context.Context) error {
+		if got := directory.Nodes(); len(got) != len(nodes) {
+			return fmt.Errorf("an edge knows %v", got)
+		}
+		return nil
+	})
 	asker := connections.NewClient(edge.nats, nil, nil)
 	ask := func() {
 		id, ok := nodes[1].Mint()

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ const (
 	remotePing      = 2 * time.Second // foundations.md 8.4
 	reconnectWait   = 500 * time.Millisecond
 	// signInTimeout bounds the first call to an etcd that has users: without it a process would hang without a word.
-	signInTimeout = 30 * time.Second
+	signInTimeout = 5 * time.Second
 )
 
 // ClientTLS names what a client of a store elsewhere speaks TLS with. The zero value trusts the authorities of the
@@ -165,6 +166,7 @@ func newNATSClient(h *house) (run.Service, error) {
 			h.telemetry.Log.Warn("NATS refuses something", "error", err)
 		}),
 	}
+	options = append(options, natsReports(h.telemetry.Log)...)
 	secured, err := h.storeTLS(c.ClientTLS, "nats")
 	if err != nil {
 		return nil, fmt.Errorf("nats.%w", err)
@@ -185,6 +187,24 @@ func newNATSClient(h *house) (run.Service, error) {
 	}
 	h.lendNATS(conn, nil)
 	return client{conn.Close}, nil
+}
+
+// natsReports log why NATS is not reached, each reason once: a client tries for ever, and a refused password looks like a
+// NATS that is away. The handlers are called one after the other.
+func natsReports(log *slog.Logger) []nats.Option {
+	var last string
+	return []nats.Option{
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil && err.Error() != last {
+				last = err.Error()
+				log.Warn("NATS is not reached; it is tried again", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			last = ""
+			log.Info("NATS is reached", "server", c.ConnectedServerName())
+		}),
+	}
 }
 
 // signIn are the options of whoever NATS knows this process as. Their files are read again for each connection.
