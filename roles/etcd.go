@@ -197,7 +197,7 @@ func joinCluster(c *embed.Config, config EtcdConfig) (err error) {
 	return err
 }
 
-// secureEtcd lets only admin in, and the other members. The certificates are read again for each connection; that of the CA
+// secureEtcd lets only admin in, the other members and an operator. The certificates are read again for each connection; that of the CA
 // is not.
 func secureEtcd(c *embed.Config, files trust.Config) {
 	t := &c.PeerTLSInfo
@@ -206,7 +206,7 @@ func secureEtcd(c *embed.Config, files trust.Config) {
 	t.SkipClientSANVerify = true
 	c.ClientTLSInfo = *t
 	c.PeerTLSInfo.AllowedCNs = []string{"etcd"}
-	c.ClientTLSInfo.AllowedCNs = []string{"admin", "etcd"}
+	c.ClientTLSInfo.AllowedCNs = []string{"admin", "etcd", operator}
 }
 
 func parseURLs(texts []string) ([]url.URL, error) {

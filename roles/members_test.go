@@ -193,6 +193,14 @@ func TestEtcdMembers(t *testing.T) {
 		})
 	}
 	put("1")
+	backup := s.client(Config{Etcd: EtcdConfig{Endpoints: endpoints}}, operator)
+	eventually(t, func(ctx context.Context) error {
+		snapshot, err := backup.etcd.Snapshot(ctx)
+		if err == nil {
+			err = snapshot.Close()
+		}
+		return err
+	})
 
 	leader := -1
 	for i, m := range all {
@@ -363,6 +371,13 @@ func TestNATSMembers(t *testing.T) {
 		})
 	}
 	lease(1)
+	if js, err = jetstream.New(c.as(operator).nats); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func(ctx context.Context) error {
+		_, err := js.Stream(ctx, bucket(metering.QuotaBucket))
+		return err
+	})
 	edge := c.as("edge")
 	directory := connections.NewDirectory(edge.nats, edge.telemetry.Log)
 	c.runs(directory.Run)
@@ -453,6 +468,7 @@ func TestNATSRefusesOtherRoles(t *testing.T) {
 			[]string{">", "ws.>", "_INBOX.wsconn.>"}},
 		{"wsconn", []string{"ws.push.0.x", metering.RecallSubject, "$KV.limen_quota.q.1", "$JS.API.STREAM.UPDATE.KV_limen_quota", "$JS.API.STREAM.MSG.GET.KV_limen_throttle"},
 			[]string{">", metering.RecallSubject, "ws.journal.>", "_INBOX.edge.>"}},
+		{operator, []string{metering.RecallSubject, "$KV.limen_quota.q.1", "ws.push.0.x", "ws.journal.x", "_INBOX.edge.x"}, []string{">", "$JS.>", "ws.push.>", "_INBOX.edge.>"}},
 	} {
 		heard := make(chan error, 1)
 		conn, err := dial(tt.role, heard)

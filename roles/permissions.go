@@ -19,6 +19,8 @@ import (
 
 const (
 	jetStream = "$JS.API."
+	// operator is no process of ours: it is who backs up and restores the stores, with etcd's and NATS's own tools.
+	operator = "operator"
 	// anInbox is where answers for a role arrive; with one prefix for each, none reads another's.
 	anInbox = "_INBOX."
 )
@@ -41,6 +43,7 @@ func newNATSUsers() natsUsers {
 			hears:   []string{connections.PushSubject + ">"},
 			answers: true,
 		}.permissions("wsconn"),
+		operator: speaker{says: []string{"$JS.>"}}.permissions(operator),
 	}
 }
 
