@@ -33,11 +33,12 @@ import (
 
 // whole is a process that plays every role, with a look at its store.
 type whole struct {
-	t    *testing.T
-	url  string
-	key  rootkeys.Key
-	etcd *clientv3.Client
-	http *http.Client
+	t         *testing.T
+	url       string
+	key       rootkeys.Key
+	etcd      *clientv3.Client
+	http      *http.Client
+	telemetry *telemetry.Telemetry
 }
 
 // startWhole runs every role in dir until the test ends, or stop is called.
@@ -56,7 +57,7 @@ func startWholeWith(t *testing.T, c Config) (w *whole, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w = &whole{t: t, http: &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}}
+	w = &whole{t: t, telemetry: tel, http: &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}}
 	dev, err := Dev(c, tel)
 	if err != nil {
 		t.Fatal(err)
@@ -213,6 +214,11 @@ func TestStageThatDoesNotCompileKeepsItsLastGoodPlan(t *testing.T) {
 			}
 			if !strings.Contains(pending, "keeps the last good plan: ") {
 				t.Errorf("limen wait says %q", pending)
+			}
+			for _, want := range []string{`limen_configuration_failing{role="edge"} 1`, `limen_configuration_followed{role="edge"} 1`} {
+				if page := metrics(t, w.telemetry); !strings.Contains(page, "\n"+want+"\n") {
+					t.Errorf("no %s in\n%s", want, page)
+				}
 			}
 			if got := w.get(bad, "live"); got != "200 one" {
 				t.Errorf("the stage serves %s", got)

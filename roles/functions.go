@@ -143,5 +143,6 @@ func newFollower(h *house, role, address string, consumer snapshots.Consumer) (*
 	if err != nil {
 		return nil, fmt.Errorf("edge_key_file: %w", err)
 	}
-	return snapshots.New(snapshots.Config{Role: role, Address: address, Dir: h.config.DataDir, Keyring: ring, Admin: client, Log: h.telemetry.Log}, consumer), nil
+	f := snapshots.New(snapshots.Config{Role: role, Address: address, Dir: h.config.DataDir, Keyring: ring, Admin: client, Log: h.telemetry.Log}, consumer)
+	return f, f.Instruments(h.telemetry.Meters.Meter("limen/snapshots"))
 }

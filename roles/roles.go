@@ -206,6 +206,9 @@ func Server(c Config, t *telemetry.Telemetry, names ...string) ([]run.Named, err
 		return nil, fmt.Errorf("no role is named; the roles are %s", strings.Join(Names(), ", "))
 	}
 	identity, err := identityOf(c.Trust, t.Log, names)
+	if err == nil && identity != nil {
+		err = identity.Instruments(t.Meters.Meter("limen/trust"))
+	}
 	if err != nil {
 		return nil, err
 	}

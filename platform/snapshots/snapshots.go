@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -66,6 +67,9 @@ type Follower struct {
 	state    state
 	loaded   chan struct{}
 	synced   chan struct{}
+	// What the instruments show.
+	following atomic.Bool
+	failing   atomic.Int64
 }
 
 // state is what the follower knows.
@@ -107,6 +111,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		start := time.Now()
 		err := f.follow(ctx)
+		f.following.Store(false)
 		if ctx.Err() != nil {
 			break
 		}
@@ -157,7 +162,9 @@ func (f *Follower) apply(u Update, before map[string]*configv1.Resource) {
 		b, ok := f.state.contents[hash]
 		return b, ok
 	}
-	f.state.keepGood(f.consumer.Apply(u), before)
+	failing := f.consumer.Apply(u)
+	f.failing.Store(int64(len(failing)))
+	f.state.keepGood(failing, before)
 }
 
 // keepGood remembers what a consumer serves instead of the versions it cannot take over.
@@ -279,6 +286,7 @@ func (f *Follower) commit(b *batch) error {
 	f.state.epoch, f.state.revision = b.position.Epoch, b.position.Revision
 	f.apply(u, before)
 	f.forget()
+	f.following.Store(true)
 	first(f.loaded)
 	first(f.synced)
 	if f.disk == nil {

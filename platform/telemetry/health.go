@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // checkTimeout bounds one probe: a check that hangs counts as failed.
@@ -87,6 +90,25 @@ func (h *Health) pass(ctx context.Context, checks map[string]func(context.Contex
 		return nil
 	}
 	return fmt.Errorf("%s", strings.Join(reasons, "\n"))
+}
+
+// instruments shows each check of /readyz as 1 or 0; they are asked when metrics are collected.
+func (h *Health) instruments(m metric.Meter) error {
+	_, err := m.Int64ObservableGauge("limen_ready", metric.WithDescription("1 where the check of this name of /readyz passes"),
+		metric.WithInt64Callback(func(ctx context.Context, o metric.Int64Observer) error {
+			h.mu.Lock()
+			checks := maps.Clone(h.checks)
+			h.mu.Unlock()
+			for name, check := range checks {
+				passes := int64(1)
+				if h.pass(ctx, map[string]func(context.Context) error{name: check}) != nil {
+					passes = 0
+				}
+				o.Observe(passes, metric.WithAttributes(attribute.String("check", name)))
+			}
+			return nil
+		}))
+	return err
 }
 
 // Handler serves /livez, /startupz, /readyz and /readyz/{check}.

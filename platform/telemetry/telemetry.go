@@ -126,7 +126,7 @@ func (t *Telemetry) meters(about *resource.Resource) error {
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(about))
 	t.Meters = provider
 	t.flush = append(t.flush, provider.Shutdown)
-	return nil
+	return t.Health.instruments(provider.Meter("limen/telemetry"))
 }
 
 func (t *Telemetry) traces(about *resource.Resource) error {

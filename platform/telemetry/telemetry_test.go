@@ -100,12 +100,15 @@ func TestMetricsPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tel.Health.Started()
+	tel.Health.Running("edge")
+	tel.Health.Check("store", func(context.Context) error { return errors.New("away") })
 	requests.Add(t.Context(), 3, metric.WithAttributes(attribute.String("stage", "prod")))
 	status, body := get(t, url+"/metrics")
 	if status != 200 {
 		t.Fatal(status)
 	}
-	for _, want := range []string{`limen_requests_total{stage="prod"} 3`, "go_goroutines", `service_name="limen-test"`} {
+	for _, want := range []string{`limen_requests_total{stage="prod"} 3`, "go_goroutines", `service_name="limen-test"`, `limen_ready{check="edge"} 1`, `limen_ready{check="store"} 0`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)
 		}

@@ -9,6 +9,7 @@
 package trust
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -19,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/limen-gateway/limen/platform/settings"
 )
@@ -118,6 +121,16 @@ func (i *Identity) Role() string { return RoleOf(i.credentials().certificate.Lea
 
 // Expires is when the certificate ends.
 func (i *Identity) Expires() time.Time { return i.credentials().certificate.Leaf.NotAfter }
+
+// Instruments shows when the certificate ends, so that somebody is told in time.
+func (i *Identity) Instruments(m metric.Meter) error {
+	_, err := m.Int64ObservableGauge("limen_certificate_not_after_seconds", metric.WithDescription("When the certificate of this process ends, in seconds since 1970"),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(i.Expires().Unix())
+			return nil
+		}))
+	return err
+}
 
 func (i *Identity) stat() (v version, err error) {
 	for n, path := range []string{i.config.CAFile, i.config.CertFile, i.config.KeyFile} {

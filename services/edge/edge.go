@@ -177,7 +177,10 @@ func New(config Config, deps Deps) (*Service, error) {
 		Suffixes: config.Suffixes, Logger: deps.Log,
 	})
 	s.proxies = proxyprotocol.Trust(config.ProxyProtocolFrom, deps.Log)
-	if s.counters, err = newCounters(deps.Meter, s.proxies.Malformed, s.relay.Len); err != nil {
+	if s.counters, err = newCounters(deps.Meter); err == nil {
+		err = observeState(deps.Meter, s.proxies.Malformed, s.relay.Len, s.meter.Away)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.server = listener.New(listener.Config{Number: s.plans.Number, Handler: door{s}, Fallback: deps.Fallback, Logger: deps.Log,
@@ -186,8 +189,11 @@ func New(config Config, deps Deps) (*Service, error) {
 		s.follower = snapshots.New(snapshots.Config{
 			Role: "edge", Address: config.AdvertiseAddress, Dir: config.Dir, Keyring: deps.Keyring, Admin: deps.Admin, Log: deps.Log,
 		}, s)
+		if deps.Meter != nil {
+			err = s.follower.Instruments(deps.Meter)
+		}
 	}
-	return s, nil
+	return s, err
 }
 
 // Register answers gRPC: explanations of requests this edge answered.

@@ -33,9 +33,8 @@ type counters struct {
 	series map[series]*counts
 }
 
-// newCounters registers the instruments; malformedProxy counts connections that a malformed PROXY header ended, relayed those
-// that are relayed at the moment. A nil meter registers none.
-func newCounters(m metric.Meter, malformedProxy func() int64, relayed func() int) (*counters, error) {
+// newCounters registers the instruments of requests. A nil meter registers none.
+func newCounters(m metric.Meter) (*counters, error) {
 	c := &counters{series: map[series]*counts{}}
 	if m == nil {
 		return c, nil
@@ -60,24 +59,46 @@ func newCounters(m metric.Meter, malformedProxy func() int64, relayed func() int
 	if err != nil {
 		return nil, fmt.Errorf("edge metrics: %w", err)
 	}
-	proxy, err := m.Int64ObservableCounter("limen_proxy_protocol_malformed", metric.WithDescription("Connections from trusted proxies that were closed for their PROXY header"))
-	if err != nil {
-		return nil, fmt.Errorf("edge metrics: %w", err)
-	}
-	relays, err := m.Int64ObservableGauge("limen_websocket_relays", metric.WithDescription("WebSocket connections relayed to nodes in other processes"))
-	if err != nil {
-		return nil, fmt.Errorf("edge metrics: %w", err)
-	}
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		c.observe(o, requests, latency, backend, sent, cache)
-		o.ObserveInt64(proxy, malformedProxy())
-		o.ObserveInt64(relays, int64(relayed()))
 		return nil
-	}, requests, latency, backend, sent, cache, proxy, relays)
+	}, requests, latency, backend, sent, cache)
 	if err != nil {
 		return nil, fmt.Errorf("edge metrics: %w", err)
 	}
 	return c, nil
+}
+
+// observeState registers what else is seen of an edge: connections that a malformed PROXY header ended, WebSockets that are
+// relayed at the moment, and whether limits are enforced by this edge alone. A nil meter registers nothing.
+func observeState(m metric.Meter, malformedProxy func() int64, relayed func() int, meteringAway func() bool) error {
+	if m == nil {
+		return nil
+	}
+	proxy, err := m.Int64ObservableCounter("limen_proxy_protocol_malformed", metric.WithDescription("Connections from trusted proxies that were closed for their PROXY header"))
+	if err != nil {
+		return fmt.Errorf("edge metrics: %w", err)
+	}
+	relays, err := m.Int64ObservableGauge("limen_websocket_relays", metric.WithDescription("WebSocket connections relayed to nodes in other processes"))
+	if err != nil {
+		return fmt.Errorf("edge metrics: %w", err)
+	}
+	away, err := m.Int64ObservableGauge("limen_metering_away", metric.WithDescription("1 while metering does not answer this edge, which enforces limits alone"))
+	if err != nil {
+		return fmt.Errorf("edge metrics: %w", err)
+	}
+	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		alone := int64(0)
+		if meteringAway() {
+			alone = 1
+		}
+		// A process with wsconn counts these of its sockets too.
+		o.ObserveInt64(proxy, malformedProxy(), metric.WithAttributes(attribute.String("role", "edge")))
+		o.ObserveInt64(relays, int64(relayed()))
+		o.ObserveInt64(away, alone)
+		return nil
+	}, proxy, relays, away)
+	return err
 }
 
 func (c *counters) observe(o metric.Observer, requests, latency, backend, sent, cache metric.Int64Observable) {

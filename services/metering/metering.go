@@ -119,6 +119,7 @@ func (s *Service) instruments() error {
 		if *i.counter, err = s.deps.Meter.Int64Counter(i.name, metric.WithDescription(i.text)); err != nil {
 			return fmt.Errorf("metering metrics: %w", err)
 		}
+		add(*i.counter, 0) // shown from the start, so that its first increase is one
 	}
 	return nil
 }

@@ -35,9 +35,10 @@ func newCounters(m metric.Meter, open func() int, malformedProxy func() int64) (
 		pushed:   counter("limen_websocket_messages_queued", "messages that were queued for clients"),
 		full:     counter("limen_websocket_messages_dropped", "messages that a full queue refused"),
 	}
-	_, err := m.Int64ObservableCounter("limen_proxy_protocol_malformed", metric.WithDescription("connections from trusted proxies that were closed for their PROXY header"),
+	c.full.Add(context.Background(), 0) // shown from the start, so that its first increase is one
+	_, err := m.Int64ObservableCounter("limen_proxy_protocol_malformed", metric.WithDescription("Connections from trusted proxies that were closed for their PROXY header"),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(malformedProxy())
+			o.Observe(malformedProxy(), metric.WithAttributes(attribute.String("role", "wsconn")))
 			return nil
 		}))
 	problems = append(problems, err)

@@ -281,6 +281,9 @@ func (n Name) route(ctx context.Context) context.Context {
 	return rpc.WithKey(ctx, n.Account, n.Region, n.Plan, n.Key, n.API, n.Stage, n.Method)
 }
 
+// Away tells that metering does not answer: limits are enforced by this edge alone.
+func (m *Meter) Away() bool { return m.away.Load() }
+
 // lost notes that metering does not answer; Run finds out when it does again.
 func (m *Meter) lost(err error) {
 	if m.away.CompareAndSwap(false, true) {
