@@ -41,7 +41,7 @@ type EdgeConfig struct {
 
 	Functions    string        `yaml:"functions_url" help:"URL of the functions host, when it is not in this process: https://functions:9001"`
 	Authz        string        `yaml:"authz_address" help:"host:port of authz.grpc_listen, when authz is not in this process"`
-	Cache        string        `yaml:"cache_address" help:"host:port of cache.grpc_listen, when the cache is not in this process; without one nothing is cached"`
+	Cache        string        `yaml:"cache_address" help:"host:port of cache.grpc_listen, when the cache is not in this process; each address of the host is a node with its share of the keys; without one nothing is cached"`
 	CacheTimeout time.Duration `yaml:"cache_timeout" default:"50ms" help:"how long a request waits for the cache before it is a miss"`
 	NearCache    int64         `yaml:"near_cache_bytes" default:"33554432" help:"how much memory the cache's answers of the last second may take in this edge, so that warm ones ask nobody; 1 keeps none"`
 	// QuotaFallback and MeteringTimeout say what happens when metering does not answer.

@@ -91,15 +91,16 @@ func (p *protected) used() (used, left int64) {
 }
 
 // TestReplicasTakenAwayUnderAQuota: two edges, two replicas of metering and two cache nodes, each a process. Each replica is
-// paused and killed in turn while the edges, nineteen requests of twenty through one of them, serve one quota: exactly the
-// quota passes, the ledger has it, and the cached path never fails.
+// paused and killed in turn, and an edge is paused, while the edges, nineteen requests of twenty through one of them, serve one
+// quota: exactly the quota passes, the ledger has it, and the cached path never fails.
 func TestReplicasTakenAwayUnderAQuota(t *testing.T) {
 	const quota = 100
 	p := newReplicated(t, 2, 2, quota)
 	var passed, sent atomic.Int64
 	passed.Store(p.bought)
-	buy := func() {
-		status, body := p.ask(map[bool]int{true: 1}[sent.Add(1)%20 == 0], "/sold")
+	buy := func(edge int) {
+		sent.Add(1)
+		status, body := p.ask(edge, "/sold")
 		switch status {
 		case 200:
 			passed.Add(1)
@@ -114,7 +115,7 @@ func TestReplicasTakenAwayUnderAQuota(t *testing.T) {
 		for client := range 4 {
 			all.Go(func() {
 				for range 2 {
-					buy()
+					buy(map[bool]int{true: 1}[sent.Load()%20 == 19])
 					if status, body := p.ask(client%2, "/kept"); status != 200 {
 						t.Errorf("/kept: %d %s", status, body)
 					}
@@ -133,6 +134,12 @@ func TestReplicasTakenAwayUnderAQuota(t *testing.T) {
 		load()
 		part.start()
 	}
+	// An edge that stands still keeps its lease, and serves it when it goes on.
+	p.edges[1].signal(syscall.SIGSTOP)
+	for range 10 {
+		buy(0)
+	}
+	p.edges[1].signal(syscall.SIGCONT)
 	p.until("all of the quota is served", func() bool { load(); return passed.Load() >= quota })
 	load()
 	if n := passed.Load(); n != quota {
