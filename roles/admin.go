@@ -151,18 +151,10 @@ func (c *controlPlane) Run(ctx context.Context) error {
 		grpcListeners = append(grpcListeners, l)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	answering, answered := context.WithCancel(context.WithoutCancel(ctx))
+	answering := face{setting: "admin.listen", address: config.Listen, handler: c.handler, grace: config.DrainGrace}.keep(ctx, g)
 	g.Go(func() error { return c.server.Serve(answering, grpcListeners...) })
 	g.Go(func() error { return c.service.Run(answering) })
 	g.Go(func() error { return runAsker(answering, c.asker) })
-	g.Go(func() error {
-		defer answered()
-		if config.Listen == "" {
-			<-ctx.Done()
-			return nil
-		}
-		return face{setting: "admin.listen", address: config.Listen, handler: c.handler, grace: config.DrainGrace}.serve(ctx)
-	})
 	return g.Wait()
 }
 

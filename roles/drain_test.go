@@ -245,21 +245,28 @@ func TestAnAdminEndsBehindAnEntry(t *testing.T) {
 		t.Errorf("the entry is not ready: %v", err)
 	}
 
+	leaves(t, door, "GET /restapis HTTP/1.1\r\nHost: h\r\n\r\n", http.StatusForbidden, end)
+	<-ended
+}
+
+// leaves ends what answers at an address and checks that it goes on answering, asks its clients to leave, and only then is gone.
+func leaves(t *testing.T, address, request string, status int, end func()) {
+	t.Helper()
 	ask := func() (closing bool, err error) {
-		nc, err := net.Dial("tcp", door)
+		nc, err := net.Dial("tcp", address)
 		if err != nil {
 			return false, err
 		}
 		defer nc.Close()
 		_ = nc.SetDeadline(time.Now().Add(time.Minute))
-		_, _ = io.WriteString(nc, "GET /restapis HTTP/1.1\r\nHost: h\r\n\r\n")
+		_, _ = io.WriteString(nc, request)
 		res, err := http.ReadResponse(bufio.NewReader(nc), nil)
 		if err != nil {
 			return false, err
 		}
 		defer res.Body.Close()
-		if res.StatusCode != http.StatusForbidden {
-			t.Errorf("an unsigned request is answered %s", res.Status)
+		if res.StatusCode != status {
+			t.Errorf("answered %s, want %d", res.Status, status)
 		}
 		return res.Close, nil
 	}
@@ -274,9 +281,26 @@ func TestAnAdminEndsBehindAnEntry(t *testing.T) {
 			t.Fatalf("it ended without a word: %v", err)
 		}
 		if err != nil {
-			break
+			return
 		}
 		asked = asked || closing
 	}
+}
+
+func TestAFunctionsHostEnds(t *testing.T) {
+	c := Config{DataDir: t.TempDir(), Admin: AdminConfig{GRPCListen: freeAddress(t)}}
+	c.RootKeyFile = c.DataDir + "/root-keys"
+	if _, _, err := RootKeys(Config{DataDir: c.DataDir}, true); err != nil {
+		t.Fatal(err)
+	}
+	_, stopControl := start(t, c, only("etcd", "admin"))
+	t.Cleanup(stopControl)
+	host := Config{DataDir: t.TempDir(), AdminAddress: c.Admin.GRPCListen, Functions: FunctionsConfig{Listen: freeAddress(t), DrainGrace: 2 * time.Second,
+		Config: functions.Config{Declare: []functions.Function{{Name: "hello", Sample: "hello"}}}}}
+	_, stop := start(t, host, only("functions"))
+	ended := make(chan struct{})
+	end := sync.OnceFunc(func() { stop(); close(ended) })
+	t.Cleanup(end)
+	leaves(t, host.Functions.Listen, "POST /2015-03-31/functions/hello/invocations HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", http.StatusOK, end)
 	<-ended
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/limen-gateway/limen/cli/sample"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/seal"
+	"github.com/limen-gateway/limen/platform/settings"
 	"github.com/limen-gateway/limen/platform/snapshots"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
@@ -21,7 +22,16 @@ import (
 // FunctionsConfig are the settings of the functions host.
 type FunctionsConfig struct {
 	functions.Config `yaml:",inline"`
-	Listen           string `yaml:"listen" help:"address where edges and authz in other processes invoke functions"`
+	Listen           string        `yaml:"listen" help:"address where edges, authz and admin in other processes invoke functions"`
+	DrainGrace       time.Duration `yaml:"drain_grace" default:"5s" help:"how long a host that is told to end goes on, not ready and asking its callers to go to another"`
+}
+
+// Check tells which setting breaks which rule.
+func (c *FunctionsConfig) Check() error {
+	if c.DrainGrace < 0 {
+		return settings.Refuse("drain_grace", "must not be negative")
+	}
+	return c.Config.Check()
 }
 
 // functionsHost is the role functions: the host, and its follower of declared functions.
@@ -53,15 +63,16 @@ func newFunctions(h *house) (run.Service, error) {
 	return &functionsHost{h, s, follower}, nil
 }
 
+// Run answers until ctx ends, and for the grace after that.
 func (f *functionsHost) Run(ctx context.Context) error {
+	config := f.house.config.Functions
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return f.Service.Run(ctx) })
-	g.Go(func() error { return f.follower.Run(ctx) })
-	if address := f.house.config.Functions.Listen; address != "" {
-		g.Go(func() error {
-			return face{setting: "functions.listen", address: address, secure: f.house.serverTLS("edge", "authz", "admin"), handler: f.Handler()}.serve(ctx)
-		})
-	}
+	answering := face{
+		setting: "functions.listen", address: config.Listen, secure: f.house.serverTLS("edge", "authz", "admin"),
+		handler: f.Handler(), grace: f.house.grace(config.DrainGrace),
+	}.keep(ctx, g)
+	g.Go(func() error { return f.Service.Run(answering) })
+	g.Go(func() error { return f.follower.Run(answering) })
 	return g.Wait()
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // face is an HTTP listener of a role.
@@ -59,6 +61,20 @@ func (f face) serve(ctx context.Context) error {
 	}
 	<-result
 	return nil
+}
+
+// keep runs the face, if it has an address, and returns the context of what stands behind it: that ends after the last answer.
+func (f face) keep(ctx context.Context, g *errgroup.Group) context.Context {
+	answering, answered := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer answered()
+		if f.address == "" {
+			<-ctx.Done()
+			return nil
+		}
+		return f.serve(ctx)
+	})
+	return answering
 }
 
 // door asks clients to leave, once it is leaving: by Connection: close, which net/http makes a GOAWAY over HTTP/2.

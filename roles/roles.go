@@ -137,7 +137,7 @@ func all() []role {
 		{name: "nats", build: newNATS},
 		{name: "metering", build: newMetering, needs: []string{"nats"}},
 		{name: "admin", build: newAdmin, needs: []string{"etcd"}, drains: func(c Config) time.Duration { return c.Admin.DrainGrace + stopTimeout }},
-		{name: "functions", build: newFunctions},
+		{name: "functions", build: newFunctions, drains: func(c Config) time.Duration { return c.Functions.DrainGrace + stopTimeout }},
 		{name: "authz", build: newAuthz},
 		{name: "cache", build: newCache},
 		{name: "edge", build: newEdge, drains: func(c Config) time.Duration { return c.Edge.DrainGrace + c.Edge.DrainTimeout }},

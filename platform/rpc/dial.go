@@ -30,8 +30,8 @@ type ClientConfig struct {
 	Options []grpc.DialOption
 }
 
-// Dial makes a connection to all replicas of a service: target is host:port, or any target of gRPC's. It does not wait
-// until one answers. Calls go round the healthy ones, those with a key (WithKey) to the one it belongs to; a new replica is
+// Dial makes a connection to all replicas of a service: target is host:port, or any target of gRPC's. It
+// connects at once and does not wait until one answers. Calls go round the healthy ones, those with a key (WithKey) to the one it belongs to; a new replica is
 // found when a server's MaxConnectionAge makes the names be asked again.
 func Dial(target string, c ClientConfig) (*grpc.ClientConn, error) {
 	creds := insecure.NewCredentials()
@@ -54,8 +54,15 @@ func Dial(target string, c ClientConfig) (*grpc.ClientConn, error) {
 		}),
 		grpc.WithChainUnaryInterceptor(c.unary),
 		grpc.WithChainStreamInterceptor(c.stream),
+		grpc.WithIdleTimeout(0),
 	}
-	return grpc.NewClient(target, append(options, c.Options...)...)
+	conn, err := grpc.NewClient(target, append(options, c.Options...)...)
+	if err != nil {
+		return nil, err
+	}
+	// The first call, and the first after a quiet time, must not pay for the handshake: some wait for milliseconds only.
+	conn.Connect()
+	return conn, nil
 }
 
 // outgoing adds what every call carries.
