@@ -30,6 +30,27 @@ BUILDER := go.opentelemetry.io/collector/cmd/builder@v0.165.0
 collector-gen: ## write the collector's module anew from deploy/collector/builder.yaml; needs the network
 	cd deploy/collector && go run $(BUILDER) --config builder.yaml --skip-compilation && gofmt -w .
 
+.PHONY: image-root
+image-root:
+	@sh deploy/compose/image-root.sh
+
+PROJECT ?= limen
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) -p $(PROJECT) -f deploy/compose/compose.yaml
+.PHONY: up
+up: image-root ## run the cluster of deploy/compose in Docker from a binary built here, and print how to reach it; UP='--scale edge=4'
+	LIMEN_BUILD_TARGET=prebuilt $(COMPOSE) up -d --build $(UP)
+	@$(COMPOSE) exec -T entry /limen health --address 127.0.0.1:9090 --wait 2m >/dev/null
+	@$(COMPOSE) exec -T admin /limen cluster keys --endpoint "http://$$($(COMPOSE) port entry 4566)"
+	@echo "export LIMEN_DATA=http://$$($(COMPOSE) port entry 8080)"
+
+.PHONY: down
+down: ## stop the cluster; its data stays, unless WIPE=1
+	$(COMPOSE) down $(if $(WIPE),-v)
+
+.PHONY: cluster
+cluster: image-root ## a cluster in Docker: the demo, faults and rolling restarts under load, quotas, a trace; a line for each (CLUSTER=-help: its flags)
+	cd test && LIMEN_BINARY="$(CURDIR)/bin/limen" go run ./cluster $(CLUSTER)
+
 .PHONY: demo
 demo: ## the main job end to end: create by AWS SDK, deploy, call, refuse and explain, restart; each step with its answer
 	@mkdir -p bin && cd test && go test -c -o ../bin/demo.test ./demo && cd demo && ../../bin/demo.test -test.count=1
@@ -108,7 +129,8 @@ check: ## generate and compare, format, vet, lint, layout and rows; changes noth
 
 .PHONY: ci
 ci: ## what CI runs, each step with its seconds
-	@for step in demo test check $(if $(wildcard $(CASES)),conformance); do \
+	@docker info >/dev/null 2>&1 || echo "ci: there is no Docker here: the cluster is NOT tried"
+	@for step in demo test check $(if $(shell docker info 2>/dev/null),cluster) $(if $(wildcard $(CASES)),conformance); do \
 		start=$$SECONDS; $(MAKE) --no-print-directory $$step; echo "ci: $$step took $$((SECONDS - start)) s"; done
 
 .PHONY: gen

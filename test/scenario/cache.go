@@ -30,6 +30,15 @@ func cacheBackend(ctx context.Context, w *World) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// A cache that is late is a miss, by design; one that always is does not cache.
+	for range 5 {
+		if first == again {
+			break
+		}
+		if first, again, other, err = w.thrice(ctx); err != nil {
+			return "", err
+		}
+	}
 	if first != again || first == other {
 		return "", fmt.Errorf("the backend counted %s and %s for one path, %s for another", first, again, other)
 	}

@@ -20,7 +20,7 @@ import (
 // webSocket makes a WebSocket API whose messages a function answers, sends one, and pushes to the connection that the
 // function learned of.
 func webSocket(ctx context.Context, w *World) (string, error) {
-	api, err := w.socketAPI(ctx)
+	api, err := w.SocketAPI(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -115,8 +115,8 @@ func (w *World) pusher() *apigatewaymanagementapi.Client {
 	})
 }
 
-// socketAPI makes the API, its route echo to the function of that name, and the stage prod.
-func (w *World) socketAPI(ctx context.Context) (string, error) {
+// SocketAPI makes the API, its route echo to the function of that name, and the stage prod.
+func (w *World) SocketAPI(ctx context.Context) (string, error) {
 	v2 := apigatewayv2.New(apigatewayv2.Options{
 		BaseEndpoint: aws.String(w.Control), Region: w.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(w.Key.AccessKeyID, w.Key.SecretAccessKey, ""),

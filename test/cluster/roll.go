@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// rolled are the services in the order of a rolling restart.
+var rolled = []string{"etcd1", "etcd2", "etcd3", "nats1", "nats2", "nats3", "metering", "admin", "functions", "authz", "cache", "wsconn", "edge"}
+
+// roll restarts the containers of a service one after the other under load, each when the one before is healthy again, with
+// another binary if one is given. Only sockets may see it, and those a close that says so.
+func (s *site) roll(ctx context.Context, t *traffic, service, binary string) (string, error) {
+	if err := t.settled(ctx, recoveryWithin); err != nil {
+		return "", fmt.Errorf("before it: %w", err)
+	}
+	t.take()
+	names, err := s.containers(ctx, service)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if err := s.restart(ctx, name, binary); err != nil {
+			return "", err
+		}
+	}
+	pause(ctx, calm)
+	saw := t.take()
+	line := fmt.Sprintf("roll of %s (%d)", service, len(names))
+	f := fault{allowed: rollingAllows(service)}
+	for _, name := range append(append([]string{}, paths...), clientSockets, clientPush, clientWrites) {
+		line += fmt.Sprintf("; %s %s", name, saw[name])
+	}
+	return line, errors.Join(judge(f, saw), s.invariants(ctx, t))
+}
+
+// rollingAllows: no request is lost. A socket is told to come back, a push may have to be sent again.
+func rollingAllows(service string) map[string][]string {
+	switch {
+	case service == "edge" || service == "wsconn":
+		return map[string][]string{clientSockets: {"close 1001"}, clientPush: {"410", "503"}}
+	case strings.HasPrefix(service, "nats"):
+		return map[string][]string{clientPush: {"503"}}
+	}
+	return nil
+}
+
+func (s *site) restart(ctx context.Context, container, binary string) error {
+	if binary != "" {
+		if _, err := s.docker(ctx, "cp", binary, container+":/limen"); err != nil {
+			return err
+		}
+	}
+	if _, err := s.docker(ctx, "restart", "--time", "60", container); err != nil {
+		return err
+	}
+	return s.healthy(ctx)
+}
+
+// previous builds the binary of the commit before this one.
+func (s *site) previous(ctx context.Context) (binary string, clean func(), err error) {
+	tree := filepath.Join(s.root, "bin", s.name)
+	if _, err := s.run(ctx, "git", "-C", s.root, "worktree", "add", "--detach", tree, "HEAD~1"); err != nil {
+		return "", nil, err
+	}
+	clean = func() {
+		_, _ = s.run(context.WithoutCancel(ctx), "git", "-C", s.root, "worktree", "remove", "--force", tree)
+	}
+	if _, err := s.run(ctx, "make", "-C", tree, "build"); err != nil {
+		clean()
+		return "", nil, err
+	}
+	return filepath.Join(tree, "bin", "limen"), clean, nil
+}
+
+// scale gives services more replicas and waits until they have work.
+func (s *site) scale(ctx context.Context) (string, error) {
+	if _, err := s.do(ctx, "up", "-d", "--no-build", "--scale", "edge=4", "--scale", "wsconn=3"); err != nil {
+		return "", err
+	}
+	if err := s.healthy(ctx); err != nil {
+		return "", err
+	}
+	out, err := s.command(ctx, "wait", s.rest, stage)
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(out, "4 of 4 edges") {
+		return "", fmt.Errorf("limen wait says %s", out)
+	}
+	return strings.TrimSpace(out), s.served(ctx, "edge", 4, 10*time.Second)
+}
