@@ -87,12 +87,16 @@ fuzz: ## every fuzz test for FUZZTIME each (10s)
 
 BENCHTIME ?= 200ms
 .PHONY: bench
-bench: ## every benchmark of the product, then the data plane beside nginx, Go's ReverseProxy and gorilla/websocket (BENCH=-help: its flags)
+bench: ## every benchmark of the product, then the data plane beside nginx, haproxy, caddy and others (BENCH=-help: its flags)
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	cd test && go run ./bench $(BENCH)
 
+.PHONY: bench-page
+bench-page: ## measure the data plane beside its peers and write docs/performance.md; wants a quiet machine for six minutes
+	cd test && go run ./bench -markdown ../docs/performance.md $(BENCH)
+
 .PHONY: bench-setup
-bench-setup: ## install what bench compares with: nginx and wrk, as root on Debian
+bench-setup: ## install what bench compares with and loads by, as root on Debian
 	cd test && go run ./bench -setup
 
 .PHONY: oracles

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,11 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/apigateway"
-	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
 )
 
 // limen is a `limen dev` and what it printed when it was ready.
@@ -32,25 +26,10 @@ type limen struct {
 // startsMeasured is how often limen is started for the time until it is ready.
 const startsMeasured = 5
 
-// The rows of limen: every request is throttled by stage and account; the second is one with an API key of a usage plan that
-// throttles and has a quota; the third is answered from the cache.
-const (
-	rowPlain  = "limen"
-	rowKeyed  = "API key, plan throttle and quota"
-	rowCached = "cached GET"
-)
-
-// Limits that are counted and never reached.
-const (
-	unreachedRate  = 1_000_000
-	unreachedBurst = 1_000_000
-	unreachedQuota = 2_000_000_000
-)
-
-// launch starts limen with an empty data folder and waits until it is ready. Its log, access log included, is a file.
+// launch starts limen with the data folder of this name, which is empty the first time, and waits until it is ready. Its log, access log included, is a file.
 func (s *site) launch(ctx context.Context, name, cpus string, args ...string) (*limen, error) {
-	side, err := freeAddress()
-	if err != nil {
+	var side string
+	if err := freeAddresses(&side); err != nil {
 		return nil, err
 	}
 	env := []string{"LIMEN_TELEMETRY_LISTEN=" + side, "LIMEN_TELEMETRY_PROFILES=true",
@@ -93,110 +72,11 @@ func readPrinted(r io.Reader, ready chan<- map[string]string) {
 	}
 }
 
-// startLimen starts the measured limen and publishes an API of so many routes, on a stage without and one with a cache.
-func (s *site) startLimen(ctx context.Context) ([]*peer, error) {
-	l, err := s.launch(ctx, "limen", s.options.peerCPU)
-	if err != nil {
-		return nil, err
-	}
-	api, key, err := s.publish(ctx, l)
-	if err != nil {
-		l.stop()
-		return nil, err
-	}
-	s.footing.withRoutes = residentOf(l.pid())
-	s.footing.side = l.side
-	out := &peer{name: rowPlain, process: l.process, address: l.address, path: s.requestPath(), host: api + ".execute-api.localhost"}
-	cached := "/cached" + strings.TrimPrefix(s.requestPath(), "/prod")
-	return []*peer{out, out.at(rowKeyed, "/prod/keyed/orders/4711", key), out.at(rowCached, cached, "")}, nil
-}
-
-// publish imports the API, deploys it to its stages and sells a key. Answers are held until what they changed is served.
-func (s *site) publish(ctx context.Context, l *limen) (id, key string, err error) {
-	document, err := s.document()
-	if err != nil {
-		return "", "", err
-	}
-	client := apigateway.New(apigateway.Options{
-		BaseEndpoint: aws.String("http://" + l.address), Region: l.printed["AWS_DEFAULT_REGION"],
-		Credentials: credentials.NewStaticCredentialsProvider(l.printed["AWS_ACCESS_KEY_ID"], l.printed["AWS_SECRET_ACCESS_KEY"], ""),
-	})
-	api, err := client.ImportRestApi(ctx, &apigateway.ImportRestApiInput{Body: document, FailOnWarnings: true})
-	if err != nil {
-		return "", "", fmt.Errorf("import %d routes: %w", s.options.routes, err)
-	}
-	for stage, caches := range map[string]bool{"prod": false, "cached": true} {
-		if err := deploy(ctx, client, *api.Id, stage, caches); err != nil {
-			return "", "", fmt.Errorf("deploy %d routes to %s: %w", s.options.routes, stage, err)
-		}
-	}
-	key, err = sell(ctx, client, *api.Id)
-	return *api.Id, key, err
-}
-
-// deploy publishes a stage that throttles all methods, and caches them or not.
-func deploy(ctx context.Context, client *apigateway.Client, api, stage string, caches bool) error {
-	if _, err := client.CreateDeployment(ctx, &apigateway.CreateDeploymentInput{RestApiId: &api, StageName: &stage, CacheClusterEnabled: aws.Bool(caches)}); err != nil {
-		return err
-	}
-	replace := func(path string, value any) types.PatchOperation {
-		return types.PatchOperation{Op: types.OpReplace, Path: aws.String("/*/*/" + path), Value: aws.String(fmt.Sprint(value))}
-	}
-	_, err := client.UpdateStage(ctx, &apigateway.UpdateStageInput{RestApiId: &api, StageName: &stage, PatchOperations: []types.PatchOperation{
-		replace("throttling/rateLimit", unreachedRate), replace("throttling/burstLimit", unreachedBurst), replace("caching/enabled", caches)}})
-	return err
-}
-
-// sell makes a key of a plan that throttles and has a quota.
-func sell(ctx context.Context, client *apigateway.Client, api string) (string, error) {
-	key, err := client.CreateApiKey(ctx, &apigateway.CreateApiKeyInput{Name: aws.String("bench"), Enabled: true})
-	if err != nil {
-		return "", err
-	}
-	limit := &types.ThrottleSettings{RateLimit: unreachedRate, BurstLimit: unreachedBurst}
-	plan, err := client.CreateUsagePlan(ctx, &apigateway.CreateUsagePlanInput{Name: aws.String("bench"), Throttle: limit,
-		Quota:     &types.QuotaSettings{Limit: unreachedQuota, Period: types.QuotaPeriodTypeMonth},
-		ApiStages: []types.ApiStage{{ApiId: &api, Stage: aws.String("prod")}}})
-	if err != nil {
-		return "", err
-	}
-	_, err = client.CreateUsagePlanKey(ctx, &apigateway.CreateUsagePlanKeyInput{UsagePlanId: plan.Id, KeyId: key.Id, KeyType: aws.String("API_KEY")})
-	return aws.ToString(key.Value), err
-}
-
-// document describes the routes in OpenAPI: GET /service{n}/orders/{id}, each proxied to the upstream's /orders/{id}; and one
-// more that needs an API key.
-func (s *site) document() ([]byte, error) {
-	paths := map[string]any{}
-	for i := range s.options.routes {
-		paths[fmt.Sprintf("/service%d/orders/{id}", i)] = map[string]any{"get": s.method()}
-	}
-	keyed := s.method()
-	keyed["security"] = []any{map[string]any{"key": []any{}}}
-	paths["/keyed/orders/{id}"] = map[string]any{"get": keyed}
-	return json.Marshal(map[string]any{"openapi": "3.0.1", "info": map[string]any{"title": "bench", "version": "1"}, "paths": paths,
-		"components": map[string]any{"securitySchemes": map[string]any{"key": map[string]any{"type": "apiKey", "name": "x-api-key", "in": "header"}}}})
-}
-
-func (s *site) method() map[string]any {
-	return map[string]any{
-		"parameters": []any{map[string]any{"name": "id", "in": "path", "required": true, "schema": map[string]any{"type": "string"}}},
-		"responses":  map[string]any{},
-		"x-amazon-apigateway-integration": map[string]any{
-			"type": "http_proxy", "httpMethod": "GET", "uri": "http://" + s.upstream.address + "/orders/{id}",
-			"requestParameters":  map[string]string{"integration.request.path.id": "method.request.path.id"},
-			"cacheKeyParameters": []string{"method.request.path.id"},
-		},
-	}
-}
-
 // footprint is what limen takes before anybody asks it anything.
 type footprint struct {
-	ready      []time.Duration // sorted
-	idle       int64           // bytes resident, nothing configured
-	withRoutes int64           // bytes resident, the bench's API published
-	binary     int64           // bytes of the stripped program
-	side       string
+	ready  []time.Duration // sorted
+	idle   int64           // bytes resident, nothing configured
+	binary int64           // bytes of the stripped program
 }
 
 // measureFootprint starts limen a few times with nothing in it, on all cores as its users do.
@@ -223,17 +103,14 @@ func (s *site) measureFootprint(ctx context.Context) (footprint, error) {
 	return f, nil
 }
 
-// takeProfile writes a CPU profile of limen under load, when one is wanted.
-func (s *site) takeProfile(ctx context.Context) error {
+// takeProfile writes a CPU profile of limen under this load, when one is wanted.
+func (s *site) takeProfile(ctx context.Context, table jobResults) error {
+	r := named(table.results, nameLimen)
 	if s.options.profile == "" {
 		return nil
 	}
-	i := slices.IndexFunc(s.peers, func(p *peer) bool { return p.name == s.options.profiled })
-	if i < 0 {
-		return fmt.Errorf("there is no row %q to profile", s.options.profiled)
-	}
-	return s.profiled(ctx, s.footing.side, func(span time.Duration) error {
-		_, err := s.load(ctx, s.peers[i], span)
+	return s.profiled(ctx, s.side, func(span time.Duration) error {
+		_, err := s.load(ctx, r.process, r.request, span)
 		return err
 	})
 }

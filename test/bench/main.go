@@ -1,14 +1,15 @@
 // Command bench measures limen's data plane beside programs that everybody knows, in one run on one machine: proxies beside
-// nginx and Go's httputil.ReverseProxy, WebSockets beside a bare gorilla/websocket server. Each gets the same one core, the
-// load and the upstream get the others. All proxies do the same job, a plain proxy in front of a JSON service, with an access
-// log in a file.
+// nginx, haproxy, varnish, caddy and Go's httputil.ReverseProxy, WebSockets beside a bare gorilla/websocket server. Each gets the
+// same one core, the load and the upstream get the others. All proxies do the same job, in front of the same JSON service,
+// with an access log in a file.
 //
-// The peers are loaded in turns, round by round, and ratios are taken within a round, so that noise which lasts longer
+// The programs are loaded in turns, round by round, and ratios are taken within a round, so that noise which lasts longer
 // than a round cancels. The surprise: requests per second are the less telling figure. CPU seconds per request hardly
 // move when other programs disturb the run; compare those first.
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -18,6 +19,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,10 +39,12 @@ type options struct {
 	loadCPUs string
 	patience time.Duration
 	profile  string
-	profiled string
+	job      string
 	binary   string
 	parts    string
 	idle     int
+	sizes    string
+	markdown string
 }
 
 func main() {
@@ -48,19 +53,21 @@ func main() {
 		return
 	}
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 5, "how many times each peer is loaded")
-	flag.DurationVar(&o.duration, "duration", 3*time.Second, "how long each time")
+	flag.IntVar(&o.rounds, "rounds", 3, "how many times each program is loaded")
+	flag.DurationVar(&o.duration, "duration", time.Second, "how long each time; wrk rounds it up to whole seconds")
 	flag.IntVar(&o.conns, "conns", 64, "connections of the load")
-	flag.IntVar(&o.rate, "rate", 1000, "requests per second of the latency measurement")
+	flag.IntVar(&o.rate, "rate", 500, "requests per second of the latency measurement")
 	flag.IntVar(&o.routes, "routes", 1000, "routes in the plan")
 	flag.StringVar(&o.peerCPU, "peer-cpu", "0", "the core of the measured program")
 	flag.StringVar(&o.loadCPUs, "load-cpus", otherCPUs(), "the cores of load and upstream")
 	flag.DurationVar(&o.patience, "patience", 5*time.Second, "how long to wait before each load for other programs to rest")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of limen under load to this file")
-	flag.StringVar(&o.profiled, "profile-row", rowPlain, "the row whose load is profiled")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of limen under load, the first one that is measured, to this file")
+	flag.StringVar(&o.job, "job", "", "the one table of the part http that is measured; all when not named")
 	flag.StringVar(&o.binary, "binary", "", "the limen to measure; it is built when not named")
-	flag.StringVar(&o.parts, "parts", "http,websocket", "what is measured")
+	flag.StringVar(&o.parts, "parts", "footprint,http,latency,scale,websocket", "what is measured")
 	flag.IntVar(&o.idle, "idle", 5000, "idle WebSockets whose memory is measured")
+	flag.StringVar(&o.sizes, "sizes", "10,1000,10000", "numbers of routes of the part scale")
+	flag.StringVar(&o.markdown, "markdown", "", "write the page with the tables, and what they mean, to this file")
 	setup := flag.Bool("setup", false, "install the Debian packages that the comparison needs, and end")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -84,17 +91,57 @@ func otherCPUs() string {
 	return "1"
 }
 
-// site is one run: its folder, its upstream and the peers in front of it.
+// site is one run: its folder, its upstream and the programs in front of it.
 type site struct {
 	options  options
 	dir      string
+	cert     string // files of everybody's certificate, without .crt, .key and .pem
 	upstream *process
-	peers    []*peer
+	programs []*program
 	missing  []string // what was not measured, and why
-	footing  footprint
+	side     string   // of the measured limen, for profiles
+	sizes    []int
+	out      bytes.Buffer // the tables
 }
 
 func bench(ctx context.Context, o options) (err error) {
+	if err := possible(); err != nil {
+		return err
+	}
+	s := &site{options: o}
+	if s.sizes, err = parseSizes(o.sizes); err != nil {
+		return err
+	}
+	if err := checkJob(o.job); err != nil {
+		return err
+	}
+	if s.options.binary == "" {
+		if s.options.binary, err = harness.Build(); err != nil {
+			return err
+		}
+	}
+	if s.dir, err = os.MkdirTemp("", "limen-bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.dir)
+	defer func() { s.stop(err) }()
+	if s.cert, err = writeCertificate(s.dir); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := s.measureParts(ctx); err != nil {
+		return err
+	}
+	s.reportMissing(&s.out)
+	fmt.Print(s.out.String())
+	if o.markdown == "" {
+		return nil
+	}
+	return s.writePage(o.markdown, begin)
+}
+
+// possible says what a machine lacks to measure anything.
+func possible() error {
 	if runtime.GOOS != "linux" {
 		return errors.New("only Linux has the taskset and the /proc that the measurements need")
 	}
@@ -104,68 +151,79 @@ func bench(ctx context.Context, o options) (err error) {
 	if _, err := exec.LookPath("taskset"); err != nil {
 		return errors.New("taskset is missing; it is in Debian's package util-linux")
 	}
-	if o.binary == "" {
-		if o.binary, err = harness.Build(); err != nil {
-			return err
-		}
-	}
-	s := &site{options: o}
-	if s.dir, err = os.MkdirTemp("", "limen-bench"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(s.dir)
-	defer func() { s.stop(err) }()
-	if strings.Contains(o.parts, "http") {
-		if err = s.http(ctx); err != nil {
-			return err
-		}
-	}
-	if strings.Contains(o.parts, "websocket") {
-		err = s.sockets(ctx, os.Stdout)
-	}
-	return err
+	return nil
 }
 
-// http measures the data plane's HTTP and prints its tables.
-func (s *site) http(ctx context.Context) error {
-	if err := s.open(ctx); err != nil {
-		return err
+// parseSizes reads numbers of routes.
+func parseSizes(text string) (sizes []int, err error) {
+	for field := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-sizes: %q is no number of routes", field)
+		}
+		sizes = append(sizes, n)
 	}
-	results, err := s.measure(ctx)
-	if err != nil {
-		return err
-	}
-	s.report(os.Stdout, results)
-	return s.takeProfile(ctx)
+	return sizes, nil
 }
 
-// open starts the upstream and every peer that is there.
-func (s *site) open(ctx context.Context) (err error) {
-	if s.footing, err = s.measureFootprint(ctx); err != nil {
+// measureParts measures what is wanted, in that order.
+func (s *site) measureParts(ctx context.Context) error {
+	parts := map[string]func(context.Context) error{
+		"footprint": s.reportFootprint, "http": s.reportJobs, "latency": s.reportLatencies, "scale": s.reportScale, "websocket": s.sockets}
+	for name := range strings.SplitSeq(s.options.parts, ",") {
+		measure, ok := parts[name]
+		if !ok {
+			return fmt.Errorf("-parts: there is no part %q", name)
+		}
+		begin := time.Now()
+		if err := measure(ctx); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Fprintf(os.Stderr, "%s took %.0f s\n", name, time.Since(begin).Seconds())
+	}
+	return nil
+}
+
+// open starts the upstream and every program that is there, once.
+func (s *site) open(ctx context.Context) error {
+	if err := s.openUpstream(ctx); err != nil || len(s.programs) > 0 {
 		return err
 	}
-	if s.upstream, err = s.startSelf(ctx, roleUpstream, s.options.loadCPUs); err != nil {
-		return err
-	}
-	s.peers = append(s.peers, &peer{name: "direct to the upstream", process: s.upstream, address: s.upstream.address, path: s.requestPath()})
-	for _, start := range []func(context.Context) ([]*peer, error){s.startNginx, s.startLimen, s.startReverseProxy} {
-		rows, err := start(ctx)
+	s.programs = append(s.programs, &program{nameDirect, s.upstream, map[job]request{jobPlain: request{Address: s.upstream.address}.at(s.requestPath())}})
+	for _, start := range []func(context.Context) (*program, error){s.startNginx, s.startHAProxy, s.startVarnish, s.startCaddy, s.startReverseProxy, s.startLimen} {
+		begin := time.Now()
+		p, err := start(ctx)
 		var absent *absentError
 		switch {
 		case errors.As(err, &absent):
-			s.missing = append(s.missing, absent.Error())
+			s.miss(absent.Error())
 			continue
 		case err != nil:
 			return err
 		}
-		s.peers = append(s.peers, rows...)
-		for _, p := range rows {
-			if err := p.check(ctx); err != nil {
-				return err
+		s.programs = append(s.programs, p)
+		for j, r := range p.jobs {
+			if _, err := r.await(ctx, p.process); err != nil {
+				return fmt.Errorf("%s: %w", j, err)
 			}
 		}
+		fmt.Fprintf(os.Stderr, "%s is ready after %.1f s\n", p.name, time.Since(begin).Seconds())
 	}
 	return nil
+}
+
+func (s *site) openUpstream(ctx context.Context) (err error) {
+	if s.upstream == nil {
+		s.upstream, err = s.startSelf(ctx, roleUpstream, s.options.loadCPUs)
+	}
+	return err
+}
+
+// miss remembers, once, what was not measured.
+func (s *site) miss(what string) {
+	if !slices.Contains(s.missing, what) {
+		s.missing = append(s.missing, what)
+	}
 }
 
 // stop ends what the run started; when it failed, the logs tell why.
@@ -176,41 +234,10 @@ func (s *site) stop(err error) {
 			fmt.Fprintf(os.Stderr, "--- end of %s\n%s", filepath.Base(log), tail(log))
 		}
 	}
-	for _, p := range s.peers {
+	for _, p := range s.programs {
 		p.process.stop()
 	}
 	if s.upstream != nil {
 		s.upstream.stop()
 	}
-}
-
-// measure loads every peer in turns.
-func (s *site) measure(ctx context.Context) ([]*result, error) {
-	results := make([]*result, len(s.peers))
-	for i, p := range s.peers {
-		results[i] = &result{peer: p}
-		if _, err := s.load(ctx, p, time.Second); err != nil { // caches, pools and connections fill
-			return nil, err
-		}
-	}
-	for round := range s.options.rounds {
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, s.options.rounds)
-		for _, r := range results {
-			awaitQuiet(ctx, s.options.patience)
-			sample, err := s.load(ctx, r.peer, s.options.duration)
-			if err != nil {
-				return nil, err
-			}
-			r.samples = append(r.samples, sample)
-		}
-	}
-	for _, r := range results {
-		awaitQuiet(ctx, s.options.patience)
-		var err error
-		if r.steady, err = s.steady(ctx, r.peer); err != nil {
-			return nil, err
-		}
-		r.resident = residentOf(r.peer.process.pid())
-	}
-	return results, nil
 }

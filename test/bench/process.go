@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -111,34 +112,18 @@ func (s *site) startSelf(ctx context.Context, role, cpus string, env ...string) 
 	}
 }
 
-// awaitPort returns when something listens.
-func (p *process) awaitPort(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	var d net.Dialer
-	for {
-		c, err := d.DialContext(ctx, "tcp", p.address)
-		if err == nil {
-			return c.Close()
+// freeAddresses finds ports for a program that cannot choose them itself. Somebody else may take one first; the check of the
+// program would tell.
+func freeAddresses(into ...*string) error {
+	for _, address := range into {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
 		}
-		select {
-		case <-p.ended:
-			return fmt.Errorf("%s ended at once", p.name)
-		case <-ctx.Done():
-			return fmt.Errorf("%s does not listen: %w", p.name, err)
-		case <-time.After(20 * time.Millisecond):
-		}
+		defer l.Close() // not before all are found: one would be found twice
+		*address = l.Addr().String()
 	}
-}
-
-// freeAddress finds a port for a program that cannot choose one itself. Somebody else may take it first; the check of
-// the peer would tell.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+	return nil
 }
 
 // tail is the end of a log.
@@ -168,16 +153,22 @@ func find(name, pkg string) (string, error) {
 	return "", &absentError{name, pkg}
 }
 
+// programs are what the comparison runs, with Debian's package of each.
+func programs() map[string]string {
+	return map[string]string{"nginx": "nginx", "haproxy": "haproxy", "varnishd": "varnish", "caddy": "caddy", "wrk": "wrk", "h2load": "nghttp2-client"}
+}
+
 // install adds the Debian packages that are missing.
 func install(ctx context.Context) error {
 	var packages []string
-	for _, name := range []string{"nginx", "wrk"} {
-		if _, err := find(name, name); err != nil {
-			packages = append(packages, name)
+	for name, pkg := range programs() {
+		if _, err := find(name, pkg); err != nil {
+			packages = append(packages, pkg)
 		}
 	}
+	slices.Sort(packages)
 	if len(packages) == 0 {
-		fmt.Println("nginx and wrk are here.")
+		fmt.Println("All that is compared and all tools are here.")
 		return nil
 	}
 	if os.Geteuid() != 0 {

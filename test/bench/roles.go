@@ -1,24 +1,20 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"os"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
 // This program starts itself in more roles, so that each has cores and a garbage collector of its own.
 const (
-	roleVariable     = "LIMEN_BENCH_ROLE"
-	upstreamVariable = "LIMEN_BENCH_UPSTREAM"
-	logVariable      = "LIMEN_BENCH_ACCESS_LOG"
+	roleVariable = "LIMEN_BENCH_ROLE"
 
 	roleUpstream = "upstream"
 	roleReverse  = "reverseproxy"
@@ -65,8 +61,8 @@ func answerBody() []byte {
 	return b.Bytes()
 }
 
-// serveUpstream answers every request with the same JSON. It looks for nothing but the end of a head: requests have no
-// bodies here, and it must not be what limits the measured program.
+// serveUpstream answers every request with the same JSON. It looks for nothing but the end of a head and the length of a
+// body: it must not be what limits the measured program.
 func serveUpstream(l net.Listener) error {
 	body := answerBody()
 	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: upstream\r\nDate: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nCache-Control: public, max-age=3600\r\n\r\n%s",
@@ -80,79 +76,39 @@ func serveUpstream(l net.Listener) error {
 	}
 }
 
+// answerAll serves a connection until it ends, or until a head is longer than the buffer.
 func answerAll(c net.Conn, answer []byte) {
 	defer c.Close()
-	buf, have := make([]byte, 16<<10), 0
+	r := bufio.NewReaderSize(c, 32<<10)
 	for {
-		n, err := c.Read(buf[have:])
+		length, err := readHead(r)
 		if err != nil {
 			return
 		}
-		have += n
-		for {
-			end := bytes.Index(buf[:have], []byte("\r\n\r\n"))
-			if end < 0 {
-				break
-			}
-			have = copy(buf, buf[end+4:have])
-			if _, err := c.Write(answer); err != nil {
-				return
-			}
+		if _, err := r.Discard(length); err != nil {
+			return
 		}
-		if have == len(buf) {
+		if _, err := c.Write(answer); err != nil {
 			return
 		}
 	}
 }
 
-// bufferPool spares the ReverseProxy a buffer for each request, as its documentation advises.
-type bufferPool struct{ pool sync.Pool }
-
-func (p *bufferPool) Get() []byte  { return *(p.pool.Get().(*[]byte)) }
-func (p *bufferPool) Put(b []byte) { p.pool.Put(&b) }
-
-// serveReverseProxy is what a Go programmer writes: a ReverseProxy with kept connections, and one line of access log.
-func serveReverseProxy(l net.Listener) error {
-	target, err := url.Parse("http://" + os.Getenv(upstreamVariable))
-	if err != nil {
-		return err
+// readHead reads a request up to its body, and says how long that is.
+func readHead(r *bufio.Reader) (length int, err error) {
+	const field = "content-length:"
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case len(line) <= 2:
+			return length, nil
+		case len(line) > len(field) && (line[0] == 'C' || line[0] == 'c') && strings.EqualFold(string(line[:len(field)]), field):
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(line[len(field):]))); err != nil {
+				return 0, err
+			}
+		}
 	}
-	file, err := os.Create(os.Getenv(logVariable))
-	if err != nil {
-		return err
-	}
-	access := log.New(file, "", log.LstdFlags)
-	proxy := &httputil.ReverseProxy{
-		Transport:  &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true},
-		BufferPool: &bufferPool{sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}},
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(target)
-			r.SetXForwarded()
-		},
-	}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start, counted := time.Now(), &countingWriter{ResponseWriter: w}
-		proxy.ServeHTTP(counted, r)
-		access.Printf("%s %s %s %d %d %d", r.RemoteAddr, r.Method, r.URL.Path, counted.status, counted.bytes, time.Since(start).Microseconds())
-	})
-	return (&http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}).Serve(l)
 }
-
-// countingWriter remembers what an access log tells of an answer.
-type countingWriter struct {
-	http.ResponseWriter
-	status, bytes int
-}
-
-func (w *countingWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *countingWriter) Write(b []byte) (int, error) {
-	w.bytes += len(b)
-	return w.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController flush.
-func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

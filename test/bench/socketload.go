@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,7 +14,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,7 +51,7 @@ func headOf(message string) []byte {
 	return []byte{0x81, 126, byte(len(message) >> 8), byte(len(message))}
 }
 
-// serveSocketLoad carries out its order and prints what it saw, in the form of serveLoad.
+// serveSocketLoad carries out its order and prints its outcome.
 func serveSocketLoad() error {
 	var o socketOrder
 	if err := json.Unmarshal([]byte(os.Getenv(orderVariable)), &o); err != nil {
@@ -101,13 +99,7 @@ func serveSocketLoad() error {
 		}
 	}()
 	all.Wait()
-	slices.Sort(latencies)
-	n := len(latencies)
-	if n == 0 {
-		return errors.New("no message was answered")
-	}
-	fmt.Println(n, float64(n)/time.Since(start).Seconds(), int64(latencies[n/2]), int64(latencies[n*99/100]), failed)
-	return nil
+	return printOutcome(start, latencies, failed, 0)
 }
 
 // exchange opens a connection; once sends a message over it, or to it, and waits until it has arrived.
@@ -196,7 +188,8 @@ func (o socketOrder) pusher(ws *websocket.Conn, message string) (post func() err
 		if _, err := c.Write(request.Bytes()); err != nil {
 			return err
 		}
-		return readAnswer(answers)
+		_, err := readAnswer(answers)
+		return err
 	}, func() { _ = c.Close() }, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,13 +104,15 @@ func (g *gorilla) push(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writeCertificate makes a certificate for every peer; the result is the files' names without .crt and .key.
+// writeCertificate makes a certificate for every peer; the result is the files' names without .crt, .key and
+// .pem, which is both.
 func writeCertificate(dir string) (prefix string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", err
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), DNSNames: []string{"localhost"}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), DNSNames: []string{"localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		return "", err
@@ -119,8 +122,10 @@ func writeCertificate(dir string) (prefix string, err error) {
 		return "", err
 	}
 	prefix = filepath.Join(dir, "peer")
-	for suffix, block := range map[string]*pem.Block{".crt": {Type: "CERTIFICATE", Bytes: der}, ".key": {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(prefix+suffix, pem.EncodeToMemory(block), 0o600); err != nil {
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	for suffix, text := range map[string][]byte{".crt": certPEM, ".key": keyPEM, ".pem": slices.Concat(certPEM, keyPEM)} {
+		if err := os.WriteFile(prefix+suffix, text, 0o600); err != nil {
 			return "", err
 		}
 	}

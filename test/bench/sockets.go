@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -27,15 +25,17 @@ type socketPeer struct {
 
 // idleRow is what an idle connection costs a program.
 type idleRow struct {
-	name  string
-	bytes int64
+	name   string
+	secure bool
+	bytes  int64
 }
 
 // socketWarmth is how many connections are open before memory is compared: what a program takes once is not counted.
 const socketWarmth = 200
 
 // sockets measures WebSockets beside a bare gorilla server and prints the tables.
-func (s *site) sockets(ctx context.Context, w io.Writer) error {
+func (s *site) sockets(ctx context.Context) error {
+	w := &s.out
 	rows, err := s.measureSockets(ctx)
 	if err != nil {
 		return err
@@ -49,33 +49,35 @@ func (s *site) sockets(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n## Resident memory of an idle WebSocket, %d open\n\n| | per connection |\n|---|--:|\n", s.options.idle)
-	for _, r := range idle {
-		fmt.Fprintf(w, "| %s | %.1f KiB |\n", r.name, float64(r.bytes)/1024)
-	}
+	fmt.Fprintf(w, "\n## Resident memory of an idle WebSocket, %d open\n\n", s.options.idle)
+	idleTable(w, idle)
 	return nil
 }
 
 func socketTable(w io.Writer, rows []*result) {
-	fmt.Fprintln(w, "| | messages/s | of gorilla | p50 | p99 | CPU s/100k | CPU, of gorilla | core used |")
-	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|")
-	rate := func(v sample) float64 { return v.perSecond }
-	cpu := func(v sample) float64 { return v.cpuPer100k }
+	writeHead(w, []string{"", "messages/s", "of gorilla", "p50", "p99", "CPU s/100k", "CPU, of gorilla", "core used"})
 	for _, r := range rows {
-		job, _, _ := strings.Cut(r.peer.name, ",")
+		job, _, _ := strings.Cut(r.name, ",")
 		base := named(rows, job+", gorilla")
-		fmt.Fprintln(w, "|", strings.Join([]string{
-			r.peer.name, fmt.Sprintf("%.0f", r.median(rate)), ratio(r, base, rate),
-			milliseconds(medianOf(r, func(v sample) time.Duration { return v.p50 })), milliseconds(medianOf(r, func(v sample) time.Duration { return v.p99 })),
-			fmt.Sprintf("%.2f", r.median(cpu)), ratio(r, base, cpu), fmt.Sprintf("%.0f %%", 100*r.median(func(v sample) float64 { return v.peerShare })),
-		}, " | "), "|")
+		writeLine(w, []string{
+			r.name, fmt.Sprintf("%.0f", r.median(rateOf)), ratio(r, base, rateOf), milliseconds(medianOf(r, p50Of)), milliseconds(medianOf(r, p99Of)),
+			fmt.Sprintf("%.2f", r.median(cpuOf)), ratio(r, base, cpuOf), percent(r.median(shareOf)),
+		})
 	}
+	reportFailures(w, rows)
+}
+
+// idleTable compares each row with gorilla's of the same kind, with TLS or without.
+func idleTable(w io.Writer, rows []idleRow) {
+	gorilla := map[bool]int64{}
 	for _, r := range rows {
-		for _, v := range r.samples {
-			if v.failed > 0 {
-				fmt.Fprintf(w, "\n**%s lost %d connections**: its figures are no result.\n", r.peer.name, v.failed)
-			}
+		if strings.HasPrefix(r.name, "gorilla") {
+			gorilla[r.secure] = r.bytes
 		}
+	}
+	writeHead(w, []string{"", "per connection", "of gorilla"})
+	for _, r := range rows {
+		writeLine(w, []string{r.name, fmt.Sprintf("%.1f KiB", float64(r.bytes)/1024), fmt.Sprintf("%.2f", float64(r.bytes)/float64(gorilla[r.secure]))})
 	}
 }
 
@@ -108,16 +110,16 @@ func (s *site) measureSockets(ctx context.Context) ([]*result, error) {
 			if kind == "push" {
 				order.Push = p.push
 			}
-			jobs = append(jobs, job{&result{peer: &peer{name: kind + ", " + name, process: p.process}}, p, order})
+			jobs = append(jobs, job{&result{name: kind + ", " + name, process: p.process}, p, order})
 		}
 	}
 	var out []*result
 	for round := range s.options.rounds + 1 { // the first warms
 		for _, j := range jobs {
 			awaitQuiet(ctx, s.options.patience)
-			v, err := s.observe(j.p.process, func() (sample, float64, error) { return s.runSocketLoad(ctx, j.order) })
+			v, err := s.observe(j.p.process, func() (sample, float64, error) { return s.runOrder(ctx, roleSocketLoad, j.order) })
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", j.peer.name, err)
+				return nil, fmt.Errorf("%s: %w", j.name, err)
 			}
 			if round > 0 {
 				j.samples = append(j.samples, v)
@@ -133,33 +135,9 @@ func (s *site) measureSockets(ctx context.Context) ([]*result, error) {
 	return out, s.profiled(ctx, l.side, func(span time.Duration) error {
 		echo := jobs[0].order
 		echo.Span = span
-		_, _, err := s.runSocketLoad(ctx, echo)
+		_, _, err := s.runOrder(ctx, roleSocketLoad, echo)
 		return err
 	})
-}
-
-func (s *site) runSocketLoad(ctx context.Context, o socketOrder) (sample, float64, error) {
-	out := sample{loadGenerator: "own"}
-	self, err := os.Executable()
-	if err != nil {
-		return out, 0, err
-	}
-	order, err := json.Marshal(o)
-	if err != nil {
-		return out, 0, err
-	}
-	cmd := exec.CommandContext(ctx, "taskset", "-c", s.options.loadCPUs, self)
-	cmd.Env = append(os.Environ(), roleVariable+"="+roleSocketLoad, orderVariable+"="+string(order))
-	var problems strings.Builder
-	cmd.Stderr = &problems
-	text, err := cmd.Output()
-	if err != nil {
-		return out, 0, fmt.Errorf("%w: %.300s", err, problems.String())
-	}
-	if _, err := fmt.Sscan(string(text), &out.requests, &out.perSecond, (*int64)(&out.p50), (*int64)(&out.p99), &out.failed); err != nil {
-		return out, 0, fmt.Errorf("%w: %s", err, text)
-	}
-	return out, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), nil
 }
 
 // startGorilla starts a gorilla server; env may name its certificate.
@@ -224,18 +202,12 @@ func publishSockets(ctx context.Context, l *limen) (string, error) {
 
 // measureIdle opens many connections to each peer, one fresh program for each row, and compares its resident memory.
 func (s *site) measureIdle(ctx context.Context) ([]idleRow, error) {
-	cert, err := writeCertificate(s.dir)
-	if err != nil {
+	var secure, direct, directSecure string
+	if err := freeAddresses(&secure, &direct, &directSecure); err != nil {
 		return nil, err
 	}
-	at := make([]string, 3)
-	for i := range at {
-		if at[i], err = freeAddress(); err != nil {
-			return nil, err
-		}
-	}
-	settings := []string{"--set", "edge.tls_listen=" + at[0], "--set", "edge.cert_file=" + cert + ".crt", "--set", "edge.key_file=" + cert + ".key",
-		"--set", "wsconn.listen=" + at[1], "--set", "wsconn.tls_listen=" + at[2], "--set", "wsconn.cert_file=" + cert + ".crt", "--set", "wsconn.key_file=" + cert + ".key"}
+	settings := append(s.tlsSettings(secure), "--set", "wsconn.listen="+direct, "--set", "wsconn.tls_listen="+directSecure,
+		"--set", "wsconn.cert_file="+s.cert+".crt", "--set", "wsconn.key_file="+s.cert+".key")
 	started := 0
 	limenAt := func(address string, secure bool) func() (*socketPeer, error) {
 		return func() (*socketPeer, error) {
@@ -250,15 +222,16 @@ func (s *site) measureIdle(ctx context.Context) ([]idleRow, error) {
 	}
 	var out []idleRow
 	for _, row := range []struct {
-		name  string
-		start func() (*socketPeer, error)
+		name   string
+		secure bool
+		start  func() (*socketPeer, error)
 	}{
-		{"limen, direct, plain", limenAt(at[1], false)},
-		{"limen, through the edge, plain", limenAt("", false)},
-		{"gorilla, plain", func() (*socketPeer, error) { return s.startGorilla(ctx, "") }},
-		{"limen, direct, TLS", limenAt(at[2], true)},
-		{"limen, through the edge, TLS", limenAt(at[0], true)},
-		{"gorilla, TLS", func() (*socketPeer, error) { return s.startGorilla(ctx, "", certVariable+"="+cert) }},
+		{"limen, direct, plain", false, limenAt(direct, false)},
+		{"limen, through the edge, plain", false, limenAt("", false)},
+		{"gorilla, plain", false, func() (*socketPeer, error) { return s.startGorilla(ctx, "") }},
+		{"limen, direct, TLS", true, limenAt(directSecure, true)},
+		{"limen, through the edge, TLS", true, limenAt(secure, true)},
+		{"gorilla, TLS", true, func() (*socketPeer, error) { return s.startGorilla(ctx, "", certVariable+"="+s.cert) }},
 	} {
 		p, err := row.start()
 		if err != nil {
@@ -269,7 +242,7 @@ func (s *site) measureIdle(ctx context.Context) ([]idleRow, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", row.name, err)
 		}
-		out = append(out, idleRow{row.name, bytes})
+		out = append(out, idleRow{row.name, row.secure, bytes})
 	}
 	return out, nil
 }

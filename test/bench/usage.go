@@ -17,6 +17,15 @@ const ticksPerSecond = 100.0
 
 // treeCPU is the CPU seconds that a process and its descendants have used.
 func treeCPU(root int) float64 {
+	sum := 0.0
+	for _, used := range tree(root) {
+		sum += used
+	}
+	return sum
+}
+
+// tree is a process and its descendants, each with the CPU seconds that it has used.
+func tree(root int) map[int]float64 {
 	parent, used := map[int]int{}, map[int]float64{}
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range files {
@@ -35,16 +44,16 @@ func treeCPU(root int) float64 {
 		parent[pid], _ = strconv.Atoi(f[1])
 		used[pid] = (user + system) / ticksPerSecond
 	}
-	sum := 0.0
+	out := map[int]float64{}
 	for pid := range used {
 		for p := pid; p > 0; p = parent[p] {
 			if p == root {
-				sum += used[pid]
+				out[pid] = used[pid]
 				break
 			}
 		}
 	}
-	return sum
+	return out
 }
 
 // machineCPU is the seconds in which all cores together were busy, and those that a hypervisor took.
@@ -68,13 +77,24 @@ func machineCPU() (busy, stolen float64) {
 }
 
 // residentOf is the resident memory of a process.
-func residentOf(pid int) int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+func residentOf(pid int) int64 { return kibibytesIn(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:") }
+
+// memoryOf is the resident memory of a process and its descendants; what they share is counted once.
+func memoryOf(root int) (sum int64) {
+	for pid := range tree(root) {
+		sum += kibibytesIn(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
+	}
+	return sum
+}
+
+// kibibytesIn reads a line of /proc, in bytes.
+func kibibytesIn(file, name string) int64 {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			kib, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
 			return kib << 10
 		}
@@ -84,7 +104,7 @@ func residentOf(pid int) int64 {
 
 // awaitQuiet returns when the machine is nearly idle, or after a while.
 func awaitQuiet(ctx context.Context, patience time.Duration) {
-	const look = 300 * time.Millisecond
+	const look = 200 * time.Millisecond
 	for end := time.Now().Add(patience); time.Now().Before(end) && ctx.Err() == nil; {
 		before, _ := machineCPU()
 		sleep(ctx, look)
