@@ -13,8 +13,9 @@ import (
 
 // AuthzConfig are the settings of authz.
 type AuthzConfig struct {
-	GRPCListen string `yaml:"grpc_listen" help:"address where edges in other processes ask"`
-	CacheBytes int64  `yaml:"cache_bytes" default:"67108864" help:"how much memory the kept results of authorizers may take"`
+	GRPCListen    string `yaml:"grpc_listen" help:"address where edges in other processes ask"`
+	CacheBytes    int64  `yaml:"cache_bytes" default:"67108864" help:"how much memory the kept results of authorizers may take"`
+	HideCanonical bool   `yaml:"hide_canonical_string" help:"whether the answer to a signature that does not match leaves out what should have been signed; AWS tells it, and it repeats all signed headers"`
 }
 
 // authzNode is the role authz, with the connections to functions that it opens.
@@ -34,7 +35,7 @@ func newAuthz(h *house) (run.Service, error) {
 			return nil, err
 		}
 	}
-	service, err := authz.New(authz.Config{CacheBytes: h.config.Authz.CacheBytes}, authz.Deps{RootKeys: keys, Functions: invoker, Log: h.telemetry.Log})
+	service, err := authz.New(authz.Config{CacheBytes: h.config.Authz.CacheBytes, HideCanonical: h.config.Authz.HideCanonical}, authz.Deps{RootKeys: keys, Functions: invoker, Log: h.telemetry.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,12 @@ type Socket struct {
 	Stage        string
 	APIID        string
 	SourceIP     string
-	UserAgent    string // left out when empty, as are the API key and its id
+	UserAgent    string // left out when empty, as is all of the identity below
+	AccessKey    string
+	AccountID    string
+	Caller       string
+	User         string
+	UserARN      string
 	APIKey       string
 	APIKeyID     string
 	Authorizer   *Authorizer // of $connect, repeated in every later event; nil without one
@@ -115,6 +120,11 @@ func appendSocketContext(dst []byte, s *Socket) []byte {
 		dst = append(appendMember(dst, "userAgent", s.UserAgent), ',')
 	}
 	dst = appendMember(dst, "sourceIp", s.SourceIP)
+	dst = appendOptional(dst, "accessKey", s.AccessKey)
+	dst = appendOptional(dst, "accountId", s.AccountID)
+	dst = appendOptional(dst, "caller", s.Caller)
+	dst = appendOptional(dst, "user", s.User)
+	dst = appendOptional(dst, "userArn", s.UserARN)
 	dst = appendOptional(dst, "apiKey", s.APIKey)
 	dst = appendOptional(dst, "apiKeyId", s.APIKeyID)
 	dst = appendMember(append(dst, "},"...), "requestId", s.RequestID)

@@ -36,6 +36,10 @@ func TestAppendSocket(t *testing.T) {
 			s.StageVariables = []Field{{"v", "1"}}
 			s.Authorizer = &Authorizer{PrincipalID: "me", IntegrationLatency: 12, Context: []Field{{"n", "7"}}}
 		}, `{"stageVariables":{"v":"1"},"requestContext":{"routeKey":"enter","authorizer":{"principalId":"me","integrationLatency":12,"n":"7"},"messageId":"Kx2a9cXkoAMCJ-Q=","eventType":"MESSAGE",` + begin + tail + `,"body":"{\"svc\":\"room\",\"op\":\"enter\"}","isBase64Encoded":false}`},
+		{"message of who signed", func(s *Socket) {
+			s.AccessKey, s.AccountID, s.Caller, s.User, s.UserARN = "AKID", "1", "c", "u", "arn"
+		}, `{"requestContext":{"routeKey":"enter","messageId":"Kx2a9cXkoAMCJ-Q=","eventType":"MESSAGE",` + begin +
+			strings.Replace(tail, `"198.51.100.7"`, `"198.51.100.7","accessKey":"AKID","accountId":"1","caller":"c","user":"u","userArn":"arn"`, 1) + `,"body":"{\"svc\":\"room\",\"op\":\"enter\"}","isBase64Encoded":false}`},
 		{"connect", func(s *Socket) {
 			s.Type, s.RouteKey, s.MessageID = Connect, "$connect", ""
 			s.Headers, s.Query = []Field{{"Host", "h"}, {"x-A", "1"}, {"x-A", "2"}}, []Field{{"q", "1"}}

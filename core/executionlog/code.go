@@ -78,6 +78,8 @@ const (
 	ConnectionFull
 	ConnectionUnknown
 	SignatureRefused
+	SignatureProved
+	CallerDenied
 	NotOwner
 
 	ParametersMissing
@@ -188,6 +190,8 @@ var sentences = [...]sentence{
 	ConnectionFull:    {"The connection {1} does not read: the queue of messages to it is full.", true},
 	ConnectionUnknown: {"The node of connection {1} does not answer; whether the connection is open is not known.", true},
 	SignatureRefused:  {"The signature is refused: {1}", true},
+	SignatureProved:   {text: "signed by {1} with the access key {2}"},
+	CallerDenied:      {"{1} may not call the method: it is of another account than the API, and no resource policy of the API lets it in.", true},
 	NotOwner:          {"{1} does not own the API of the connection.", true},
 
 	ParametersMissing: {"Missing required request parameters: {1}; they must be there, in this spelling, and not blank.", true},

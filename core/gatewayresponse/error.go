@@ -1,6 +1,9 @@
 package gatewayresponse
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Error is a failure of the data plane that becomes a gateway response. It is immutable once returned.
 type Error struct {
@@ -19,6 +22,9 @@ type Error struct {
 
 	// Validation is $context.error.validationErrorString.
 	Validation string
+
+	// Brief stands for Message where it is kept; "" is Message itself. The texts about signatures repeat what the client sent.
+	Brief string
 
 	// Cause is for logs only; no client sees it.
 	Cause error
@@ -56,10 +62,13 @@ func Internal(cause error) *Error { return New(Default5XX, cause) }
 // Error describes the failure for logs.
 func (e *Error) Error() string {
 	if e.Cause == nil {
-		return string(e.Type) + ": " + e.Message
+		return string(e.Type) + ": " + e.Recorded()
 	}
-	return string(e.Type) + ": " + e.Message + ": " + e.Cause.Error()
+	return string(e.Type) + ": " + e.Recorded() + ": " + e.Cause.Error()
 }
+
+// Recorded is the message as records and logs keep it.
+func (e *Error) Recorded() string { return cmp.Or(e.Brief, e.Message) }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }

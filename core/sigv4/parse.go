@@ -16,13 +16,13 @@ func Parse(r *Request) (*Signature, *Error) {
 	q := presignedOf(r.RawQuery)
 	switch {
 	case auth != "" && q.present:
-		return nil, &Error{Invalid, "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."}
+		return nil, &Error{Type: Invalid, Message: "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."}
 	case auth != "":
 		return parseHeader(r, auth)
 	case q.present:
 		return parseQuery(q)
 	}
-	return nil, &Error{MissingToken, "Missing Authentication Token"}
+	return nil, &Error{Type: MissingToken, Message: "Missing Authentication Token"}
 }
 
 func parseHeader(r *Request, auth string) (*Signature, *Error) {
@@ -35,7 +35,7 @@ func parseHeader(r *Request, auth string) (*Signature, *Error) {
 		date, dated = r.header("date")
 	}
 	if text := p.missing(dated); text != "" {
-		return nil, &Error{Incomplete, text + "Authorization=" + p.lead}
+		return nil, &Error{Incomplete, text + "Authorization=" + p.lead, strings.TrimSpace(text)}
 	}
 	s := &Signature{signature: p.signature}
 	s.SessionToken, _ = r.header("x-amz-security-token")
@@ -61,7 +61,8 @@ func splitAuthorization(auth string) (parameters, *Error) {
 	for pair := range strings.FieldsFuncSeq(rest, separator) {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok {
-			return p, &Error{Incomplete, fmt.Sprintf("'%s' not a valid key=value pair (missing equal-sign) in Authorization header: '%s'.", pair, auth)}
+			return p, &Error{Incomplete, fmt.Sprintf("'%s' not a valid key=value pair (missing equal-sign) in Authorization header: '%s'.", pair, auth),
+				"the Authorization header holds what is no key=value pair (missing equal-sign)."}
 		}
 		switch name {
 		case "Credential":
@@ -150,13 +151,13 @@ func parseQuery(q presigned) (*Signature, *Error) {
 		}
 	}
 	if text != "" {
-		return nil, &Error{Incomplete, text + "Re-examine the query-string parameters."}
+		return nil, &Error{Type: Incomplete, Message: text + "Re-examine the query-string parameters."}
 	}
 	s := &Signature{Presigned: true, SessionToken: q.token, Region: q.regions, signature: q.signature}
 	if q.expires != "" {
 		seconds, err := strconv.Atoi(q.expires)
 		if err != nil || seconds < 1 || seconds > int(maxExpires/time.Second) {
-			return nil, &Error{Incomplete, "X-Amz-Expires must be a number of seconds between 1 and 604800, got '" + q.expires + "'"}
+			return nil, &Error{Type: Incomplete, Message: "X-Amz-Expires must be a number of seconds between 1 and 604800, got '" + q.expires + "'"}
 		}
 		s.Expires = time.Duration(seconds) * time.Second
 	}
@@ -167,21 +168,21 @@ func parseQuery(q presigned) (*Signature, *Error) {
 func (s *Signature) fill(date, signedHeaders, algorithm, credential string) *Error {
 	at, ok := parseDate(date)
 	if !ok {
-		return &Error{Incomplete, "Date must be in ISO-8601 'basic format'. Got '" + date + "'. See http://en.wikipedia.org/wiki/ISO_8601"}
+		return &Error{Type: Incomplete, Message: "Date must be in ISO-8601 'basic format'. Got '" + date + "'. See http://en.wikipedia.org/wiki/ISO_8601"}
 	}
 	s.Time = at
 	s.SignedHeaders = splitSignedHeaders(signedHeaders)
 	if _, found := slices.BinarySearch(s.SignedHeaders, "host"); !found {
-		return &Error{Invalid, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."}
+		return &Error{Type: Invalid, Message: "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."}
 	}
 	if algorithm != Algorithm && algorithm != Asymmetric {
-		return &Error{Incomplete, "Unsupported AWS 'algorithm': '" + algorithm + "'."}
+		return &Error{Type: Incomplete, Message: "Unsupported AWS 'algorithm': '" + algorithm + "'."}
 	}
 	s.Algorithm = algorithm
 	// AWS ignores slashes at the end.
 	part := strings.Split(strings.TrimRight(credential, "/"), "/")
 	if n, example := elements(algorithm); len(part) != n {
-		return &Error{Incomplete, fmt.Sprintf("Credential must have exactly %d slash-delimited elements, e.g. %s, got '%s'", n, example, credential)}
+		return &Error{Type: Incomplete, Message: fmt.Sprintf("Credential must have exactly %d slash-delimited elements, e.g. %s, got '%s'", n, example, credential)}
 	}
 	s.AccessKey, s.Day = part[0], part[1]
 	if algorithm == Algorithm {

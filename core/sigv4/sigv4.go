@@ -35,18 +35,29 @@ const (
 type Error struct {
 	Type    string
 	Message string
+
+	brief string // "": Message itself
 }
 
 func (e *Error) Error() string { return e.Type + ": " + e.Message }
 
+// Brief says what is wrong in a line that may be kept. Message is for the sender of the request alone: it may repeat all that
+// was signed, and an Authorization header that holds a secret of another kind.
+func (e *Error) Brief() string {
+	if e.brief != "" {
+		return e.brief
+	}
+	return e.Message
+}
+
 // UnknownKey is the answer to an access key that does not exist and to a session token that does not belong to it.
 func UnknownKey() *Error {
-	return &Error{UnrecognizedUser, "The security token included in the request is invalid."}
+	return &Error{Type: UnrecognizedUser, Message: "The security token included in the request is invalid."}
 }
 
 // ExpiredToken is the answer to a session token past its end. AWS ends this text without a full stop.
 func ExpiredToken() *Error {
-	return &Error{Expired, "The security token included in the request is expired"}
+	return &Error{Type: Expired, Message: "The security token included in the request is expired"}
 }
 
 // Header is one header line. The type is an alias, so that any slice of such pairs fits without being copied.

@@ -152,6 +152,46 @@ func TestVerifyMismatch(t *testing.T) {
 	}
 }
 
+// TestBrief: what may be kept names the part that is wrong and repeats nothing that may be secret.
+func TestBrief(t *testing.T) {
+	bodyOf := func(sha string) *Request {
+		r := signed(get("/", "", "X-Secret", "s3cret", "X-Amz-Content-Sha256", sha), alice, home, noon)
+		r.BodySHA256[0]++
+		return r
+	}
+	wrongSecret := signed(get("/", "", "X-Secret", "s3cret", "X-Amz-Content-Sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+		Credentials{AccessKey: alice.AccessKey, Secret: "another"}, home, noon)
+	tests := []struct {
+		name string
+		r    *Request
+		want string
+	}{
+		{"a token of another kind", get("/", "", "Authorization", "Bearer s3cret"), "key=value pair"},
+		{"one with an equal sign", get("/", "", "Authorization", "Basic s3cret="), "or a 'Date' header."},
+		{"another secret", wrongSecret, "the body is the one that was signed, so the secret, the method, the path, the query or a signed header (host;x-amz-content-sha256;x-amz-date;x-secret) differs."},
+		{"another body", bodyOf("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), "the body is not the one that was signed"},
+		{"a body that is not signed", bodyOf("UNSIGNED-PAYLOAD"), "X-Amz-Content-Sha256 is UNSIGNED-PAYLOAD, and the hash of the body must be signed."},
+		{"nothing told", signed(get("/", "", "X-Secret", "s3cret"), Credentials{AccessKey: alice.AccessKey, Secret: "another"}, home, noon), "or the body differs."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := Parse(tt.r)
+			if err == nil {
+				err = s.Verify(tt.r, alice.Secret, rules)
+			}
+			if err == nil || !strings.Contains(err.Message, "s3cret") {
+				t.Fatalf("the sender learns %v", err)
+			}
+			if got := err.Brief(); !strings.Contains(got, tt.want) || strings.Contains(got, "s3cret") || strings.Contains(got, "\n") {
+				t.Errorf("brief: %s, want %s", got, tt.want)
+			}
+		})
+	}
+	if got := UnknownKey().Brief(); got != UnknownKey().Message {
+		t.Error(got)
+	}
+}
+
 // TestVerifyRefuses: a change of anything that is covered is noticed.
 func TestVerifyRefuses(t *testing.T) {
 	tests := []struct {

@@ -31,7 +31,7 @@ func (s *Signature) Check(rules Rules) *Error {
 			s.Day, day, s.Time.Format(isoBasic))
 	}
 	if text != "" {
-		return &Error{Invalid, text}
+		return &Error{Type: Invalid, Message: text}
 	}
 	return nil
 }
@@ -51,11 +51,11 @@ func (s *Signature) checkTime(now time.Time) *Error {
 		age = s.Expires
 	}
 	if oldest := now.Add(-age); s.Time.Before(oldest) {
-		return &Error{Invalid, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s)",
+		return &Error{Type: Invalid, Message: fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s)",
 			s.Time.Format(isoBasic), oldest.Format(isoBasic), now.Format(isoBasic), span(age))}
 	}
 	if newest := now.Add(maxSkew); s.Time.After(newest) {
-		return &Error{Invalid, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + %s)",
+		return &Error{Type: Invalid, Message: fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + %s)",
 			s.Time.Format(isoBasic), newest.Format(isoBasic), now.Format(isoBasic), span(maxSkew))}
 	}
 	return nil
@@ -143,5 +143,19 @@ func (s *Signature) mismatch(r *Request, key Key, hide bool) *Error {
 		canonical, toSign, _ := s.compute(r, key, form{})
 		fmt.Fprintf(&b, "\n\nThe Canonical String for this request should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n", canonical, toSign)
 	}
-	return &Error{Invalid, b.String()}
+	return &Error{Invalid, b.String(), s.different(r)}
+}
+
+// different names what may differ. Of the body it is known where the signer has told its hash.
+func (s *Signature) different(r *Request) string {
+	told, _ := r.header("x-amz-content-sha256")
+	switch {
+	case told == hex.EncodeToString(r.BodySHA256[:]) && told != "":
+		return "it does not match; the body is the one that was signed, so the secret, the method, the path, the query or a signed header (" + strings.Join(s.SignedHeaders, ";") + ") differs."
+	case len(told) == 2*sha256.Size:
+		return "it does not match: the body is not the one that was signed, by its X-Amz-Content-Sha256."
+	case told != "":
+		return "it does not match: X-Amz-Content-Sha256 is " + told + ", and the hash of the body must be signed."
+	}
+	return "it does not match: the secret, the method, the path, the query, a signed header (" + strings.Join(s.SignedHeaders, ";") + ") or the body differs."
 }

@@ -63,12 +63,12 @@ func TestCheck_reportsEveryProblem(t *testing.T) {
 }
 
 func TestPlanned_namesMembersOnce(t *testing.T) {
-	iam := open(integration("AWS"))
-	iam.AuthorizationType = proto.String("AWS_IAM")
-	d := content(map[string]*apigatewayv1.Method{"GET": iam, "PUT": iam})
+	cognito := open(integration("AWS"))
+	cognito.AuthorizationType = proto.String("COGNITO_USER_POOLS")
+	d := content(map[string]*apigatewayv1.Method{"GET": cognito, "PUT": cognito})
 	d.RestApi.Policy = proto.String("{}")
 	got := Planned(d, &apigatewayv1.Stage{TracingEnabled: proto.Bool(true)})
-	want := []string{"RestApi.policy is planned", "Method.authorizationType AWS_IAM and COGNITO_USER_POOLS (GET /pets and 1 more) is planned", "Integration.type AWS of services other than Lambda (GET /pets and 1 more) is planned", "Stage.tracingEnabled is planned"}
+	want := []string{"RestApi.policy is planned", "Method.authorizationType COGNITO_USER_POOLS (GET /pets and 1 more) is planned", "Integration.type AWS of services other than Lambda (GET /pets and 1 more) is planned", "Stage.tracingEnabled is planned"}
 	if len(got) != len(want) {
 		t.Fatalf("got %d lines:\n%s", len(got), strings.Join(got, "\n"))
 	}

@@ -33,9 +33,7 @@ var plannedOfAPI = []planned[*apigatewayv1.RestApi]{
 }
 
 var plannedOfMethod = []planned[*apigatewayv1.Method]{
-	{"Method.authorizationType AWS_IAM and COGNITO_USER_POOLS", func(m *apigatewayv1.Method) bool {
-		return m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "CUSTOM"
-	}, "all calls are refused"},
+	{"Method.authorizationType COGNITO_USER_POOLS", func(m *apigatewayv1.Method) bool { return m.GetAuthorizationType() == "COGNITO_USER_POOLS" }, "all calls are refused"},
 	{"Method.authorizationScopes", func(m *apigatewayv1.Method) bool { return len(m.AuthorizationScopes.GetItems()) > 0 }, "scopes are not checked"},
 	{"Integration.type AWS of services other than Lambda", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetType() == "AWS" && !arn.IsLambda(i.GetUri()) }), "calls fail with 500"},
 	{"Integration.connectionType VPC_LINK", ofIntegration(func(i *apigatewayv1.Integration) bool { return i.GetConnectionType() == "VPC_LINK" }), "calls fail with 500"},

@@ -124,9 +124,6 @@ func shared(m *apigatewayv2v1.StringMap) *apigatewayv1.StringMap {
 
 // plannedOfRoute looks at a route with the integration that is its target.
 var plannedOfRoute = []planned[servedRoute]{
-	{"Route.authorizationType AWS_IAM", func(r servedRoute) bool {
-		return r.route.GetRouteKey() == "$connect" && r.route.GetAuthorizationType() == "AWS_IAM"
-	}, "all connections are refused"},
 	{"Integration.integrationType AWS, HTTP and HTTP_PROXY", func(r servedRoute) bool {
 		kind := r.integration.GetIntegrationType()
 		return kind == "AWS" || kind == "HTTP" || kind == "HTTP_PROXY"

@@ -22,6 +22,9 @@ import (
 type Config struct {
 	// CacheBytes bounds the results that are kept; 0 is 64 MiB.
 	CacheBytes int64
+	// HideCanonical leaves out of the answer to a signature that does not match what should have been signed. AWS tells it; it
+	// repeats all signed headers.
+	HideCanonical bool
 }
 
 // Invoker invokes functions by ARN. Its errors are *functions.Error.
@@ -45,6 +48,8 @@ type Service struct {
 	authorizers *authorizer.Authorizers
 	keys        map[string]rootkeys.Key
 	now         func() time.Time
+
+	hideCanonical bool
 }
 
 // New makes a service that does nothing yet.
@@ -60,7 +65,7 @@ func New(c Config, d Deps) (*Service, error) {
 	for _, k := range d.RootKeys {
 		keys[k.AccessKeyID] = k
 	}
-	return &Service{authorizers: a, keys: keys, now: d.Now}, nil
+	return &Service{authorizers: a, keys: keys, now: d.Now, hideCanonical: c.HideCanonical}, nil
 }
 
 // Register adds the service to a server.

@@ -369,17 +369,27 @@ func TestDisconnectEvent(t *testing.T) {
 // signing is an authz that believes the header X-Account.
 type signing struct {
 	authzv1.AuthzClient
+	refusal *authzv1.VerifySignatureResponse // nil: unsigned
+	failure error
+	asked   *authzv1.VerifySignatureRequest
 	verdict *authzv1.AuthorizeResponse
 	event   string
 }
 
 func (s *signing) VerifySignature(_ context.Context, r *authzv1.VerifySignatureRequest, _ ...grpc.CallOption) (*authzv1.VerifySignatureResponse, error) {
+	s.asked = proto.Clone(r).(*authzv1.VerifySignatureRequest)
+	if s.failure != nil {
+		return nil, s.failure
+	}
 	for _, h := range r.Headers {
 		if h.Name == "X-Account" {
-			return &authzv1.VerifySignatureResponse{Account: h.Value, Arn: "arn:aws:iam::" + h.Value + ":root"}, nil
+			return &authzv1.VerifySignatureResponse{Account: h.Value, Arn: "arn:aws:iam::" + h.Value + ":root", UserId: h.Value, AccessKey: "AKID"}, nil
 		}
 	}
-	return &authzv1.VerifySignatureResponse{ErrorType: "MissingAuthenticationTokenException", ErrorMessage: "Missing Authentication Token"}, nil
+	if s.refusal != nil {
+		return s.refusal, nil
+	}
+	return &authzv1.VerifySignatureResponse{ErrorType: "MissingAuthenticationTokenException", ErrorMessage: "Missing Authentication Token", Reason: "Missing Authentication Token"}, nil
 }
 
 func (s *signing) Authorize(_ context.Context, r *authzv1.AuthorizeRequest, _ ...grpc.CallOption) (*authzv1.AuthorizeResponse, error) {

@@ -393,7 +393,9 @@ type VerifySignatureRequest struct {
 	Headers    []*ContextValue        `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty"`
 	BodySha256 []byte                 `protobuf:"bytes,5,opt,name=body_sha256,json=bodySha256,proto3" json:"body_sha256,omitempty"`
 	// Services that the scope may name; error texts name the first.
-	Services      []string `protobuf:"bytes,6,rep,name=services,proto3" json:"services,omitempty"`
+	Services []string `protobuf:"bytes,6,rep,name=services,proto3" json:"services,omitempty"`
+	// Regions that the scope may name; empty for any.
+	Regions       []string `protobuf:"bytes,7,rep,name=regions,proto3" json:"regions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -470,6 +472,13 @@ func (x *VerifySignatureRequest) GetServices() []string {
 	return nil
 }
 
+func (x *VerifySignatureRequest) GetRegions() []string {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
 type VerifySignatureResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who signed; empty when refused.
@@ -477,8 +486,13 @@ type VerifySignatureResponse struct {
 	Arn     string `protobuf:"bytes,2,opt,name=arn,proto3" json:"arn,omitempty"`
 	Region  string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
 	// Exception name and text of a refusal; its status is 403.
-	ErrorType     string `protobuf:"bytes,4,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"`
-	ErrorMessage  string `protobuf:"bytes,5,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	ErrorType    string `protobuf:"bytes,4,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"`
+	ErrorMessage string `protobuf:"bytes,5,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	// What is wrong, for explanations: unlike the text for the client it repeats nothing that may be secret.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who signed, as $context.identity names it: the id is that of the user, for a root key the account's.
+	UserId        string `protobuf:"bytes,7,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	AccessKey     string `protobuf:"bytes,8,opt,name=access_key,json=accessKey,proto3" json:"access_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -548,6 +562,27 @@ func (x *VerifySignatureResponse) GetErrorMessage() string {
 	return ""
 }
 
+func (x *VerifySignatureResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *VerifySignatureResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *VerifySignatureResponse) GetAccessKey() string {
+	if x != nil {
+		return x.AccessKey
+	}
+	return ""
+}
+
 var File_authz_v1_authz_proto protoreflect.FileDescriptor
 
 const file_authz_v1_authz_proto_rawDesc = "" +
@@ -586,7 +621,7 @@ const file_authz_v1_authz_proto_rawDesc = "" +
 	"\x1aintegration_latency_millis\x18\a \x01(\x03R\x18integrationLatencyMillis\"8\n" +
 	"\fContextValue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xd6\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xf0\x01\n" +
 	"\x16VerifySignatureRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1b\n" +
@@ -594,14 +629,19 @@ const file_authz_v1_authz_proto_rawDesc = "" +
 	"\aheaders\x18\x04 \x03(\v2\x1c.limen.authz.v1.ContextValueR\aheaders\x12\x1f\n" +
 	"\vbody_sha256\x18\x05 \x01(\fR\n" +
 	"bodySha256\x12\x1a\n" +
-	"\bservices\x18\x06 \x03(\tR\bservices\"\xa1\x01\n" +
+	"\bservices\x18\x06 \x03(\tR\bservices\x12\x18\n" +
+	"\aregions\x18\a \x03(\tR\aregions\"\xf1\x01\n" +
 	"\x17VerifySignatureResponse\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x10\n" +
 	"\x03arn\x18\x02 \x01(\tR\x03arn\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x1d\n" +
 	"\n" +
 	"error_type\x18\x04 \x01(\tR\terrorType\x12#\n" +
-	"\rerror_message\x18\x05 \x01(\tR\ferrorMessage*\xc5\x01\n" +
+	"\rerror_message\x18\x05 \x01(\tR\ferrorMessage\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x17\n" +
+	"\auser_id\x18\a \x01(\tR\x06userId\x12\x1d\n" +
+	"\n" +
+	"access_key\x18\b \x01(\tR\taccessKey*\xc5\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19VERDICT_DEFINITION_NEEDED\x10\x01\x12\x11\n" +

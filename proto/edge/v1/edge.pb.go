@@ -732,7 +732,9 @@ type Session struct {
 	// Absent without an authorizer.
 	Authorizer *SessionAuthorizer `protobuf:"bytes,5,opt,name=authorizer,proto3" json:"authorizer,omitempty"`
 	// The API key of the handshake, by its id: its value is written nowhere.
-	ApiKeyId      string `protobuf:"bytes,6,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	ApiKeyId string `protobuf:"bytes,6,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// Absent when the handshake needed no signature.
+	Caller        *SessionCaller `protobuf:"bytes,7,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -809,6 +811,82 @@ func (x *Session) GetApiKeyId() string {
 	return ""
 }
 
+func (x *Session) GetCaller() *SessionCaller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+// SessionCaller is who signed the handshake.
+type SessionCaller struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AccessKey     string                 `protobuf:"bytes,1,opt,name=access_key,json=accessKey,proto3" json:"access_key,omitempty"`
+	Account       string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	Arn           string                 `protobuf:"bytes,4,opt,name=arn,proto3" json:"arn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionCaller) Reset() {
+	*x = SessionCaller{}
+	mi := &file_edge_v1_edge_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionCaller) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionCaller) ProtoMessage() {}
+
+func (x *SessionCaller) ProtoReflect() protoreflect.Message {
+	mi := &file_edge_v1_edge_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionCaller.ProtoReflect.Descriptor instead.
+func (*SessionCaller) Descriptor() ([]byte, []int) {
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SessionCaller) GetAccessKey() string {
+	if x != nil {
+		return x.AccessKey
+	}
+	return ""
+}
+
+func (x *SessionCaller) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *SessionCaller) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SessionCaller) GetArn() string {
+	if x != nil {
+		return x.Arn
+	}
+	return ""
+}
+
 type SessionAuthorizer struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
 	PrincipalId              string                 `protobuf:"bytes,1,opt,name=principal_id,json=principalId,proto3" json:"principal_id,omitempty"`
@@ -820,7 +898,7 @@ type SessionAuthorizer struct {
 
 func (x *SessionAuthorizer) Reset() {
 	*x = SessionAuthorizer{}
-	mi := &file_edge_v1_edge_proto_msgTypes[11]
+	mi := &file_edge_v1_edge_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +910,7 @@ func (x *SessionAuthorizer) String() string {
 func (*SessionAuthorizer) ProtoMessage() {}
 
 func (x *SessionAuthorizer) ProtoReflect() protoreflect.Message {
-	mi := &file_edge_v1_edge_proto_msgTypes[11]
+	mi := &file_edge_v1_edge_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +923,7 @@ func (x *SessionAuthorizer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionAuthorizer.ProtoReflect.Descriptor instead.
 func (*SessionAuthorizer) Descriptor() ([]byte, []int) {
-	return file_edge_v1_edge_proto_rawDescGZIP(), []int{11}
+	return file_edge_v1_edge_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SessionAuthorizer) GetPrincipalId() string {
@@ -921,7 +999,7 @@ const file_edge_v1_edge_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12/\n" +
 	"\aheaders\x18\x02 \x03(\v2\x15.limen.edge.v1.HeaderR\aheaders\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\"\v\n" +
-	"\tWithdrawn\"\xfd\x01\n" +
+	"\tWithdrawn\"\xb3\x02\n" +
 	"\aSession\x125\n" +
 	"\x17connected_at_unix_milli\x18\x01 \x01(\x03R\x14connectedAtUnixMilli\x12\x1f\n" +
 	"\vdomain_name\x18\x02 \x01(\tR\n" +
@@ -933,7 +1011,14 @@ const file_edge_v1_edge_proto_rawDesc = "" +
 	"authorizer\x18\x05 \x01(\v2 .limen.edge.v1.SessionAuthorizerR\n" +
 	"authorizer\x12\x1c\n" +
 	"\n" +
-	"api_key_id\x18\x06 \x01(\tR\bapiKeyId\"\xa5\x01\n" +
+	"api_key_id\x18\x06 \x01(\tR\bapiKeyId\x124\n" +
+	"\x06caller\x18\a \x01(\v2\x1c.limen.edge.v1.SessionCallerR\x06caller\"j\n" +
+	"\rSessionCaller\x12\x1d\n" +
+	"\n" +
+	"access_key\x18\x01 \x01(\tR\taccessKey\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12\x10\n" +
+	"\x03arn\x18\x04 \x01(\tR\x03arn\"\xa5\x01\n" +
 	"\x11SessionAuthorizer\x12!\n" +
 	"\fprincipal_id\x18\x01 \x01(\tR\vprincipalId\x12<\n" +
 	"\x1aintegration_latency_millis\x18\x02 \x01(\x03R\x18integrationLatencyMillis\x12/\n" +
@@ -954,7 +1039,7 @@ func file_edge_v1_edge_proto_rawDescGZIP() []byte {
 	return file_edge_v1_edge_proto_rawDescData
 }
 
-var file_edge_v1_edge_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_edge_v1_edge_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_edge_v1_edge_proto_goTypes = []any{
 	(*ExplainRequest)(nil),    // 0: limen.edge.v1.ExplainRequest
 	(*ExplainResponse)(nil),   // 1: limen.edge.v1.ExplainResponse
@@ -967,29 +1052,31 @@ var file_edge_v1_edge_proto_goTypes = []any{
 	(*Refusal)(nil),           // 8: limen.edge.v1.Refusal
 	(*Withdrawn)(nil),         // 9: limen.edge.v1.Withdrawn
 	(*Session)(nil),           // 10: limen.edge.v1.Session
-	(*SessionAuthorizer)(nil), // 11: limen.edge.v1.SessionAuthorizer
-	(*v1.Handoff)(nil),        // 12: limen.wsconn.v1.Handoff
+	(*SessionCaller)(nil),     // 11: limen.edge.v1.SessionCaller
+	(*SessionAuthorizer)(nil), // 12: limen.edge.v1.SessionAuthorizer
+	(*v1.Handoff)(nil),        // 13: limen.wsconn.v1.Handoff
 }
 var file_edge_v1_edge_proto_depIdxs = []int32{
 	3,  // 0: limen.edge.v1.InvokeRequest.connect:type_name -> limen.edge.v1.Connect
 	5,  // 1: limen.edge.v1.InvokeRequest.message:type_name -> limen.edge.v1.Message
 	6,  // 2: limen.edge.v1.InvokeRequest.disconnect:type_name -> limen.edge.v1.Disconnect
 	4,  // 3: limen.edge.v1.Connect.headers:type_name -> limen.edge.v1.Header
-	12, // 4: limen.edge.v1.InvokeResponse.connected:type_name -> limen.wsconn.v1.Handoff
+	13, // 4: limen.edge.v1.InvokeResponse.connected:type_name -> limen.wsconn.v1.Handoff
 	8,  // 5: limen.edge.v1.InvokeResponse.refused:type_name -> limen.edge.v1.Refusal
 	9,  // 6: limen.edge.v1.InvokeResponse.withdrawn:type_name -> limen.edge.v1.Withdrawn
 	4,  // 7: limen.edge.v1.Refusal.headers:type_name -> limen.edge.v1.Header
-	11, // 8: limen.edge.v1.Session.authorizer:type_name -> limen.edge.v1.SessionAuthorizer
-	4,  // 9: limen.edge.v1.SessionAuthorizer.context:type_name -> limen.edge.v1.Header
-	0,  // 10: limen.edge.v1.Edge.Explain:input_type -> limen.edge.v1.ExplainRequest
-	2,  // 11: limen.edge.v1.Edge.Invoke:input_type -> limen.edge.v1.InvokeRequest
-	1,  // 12: limen.edge.v1.Edge.Explain:output_type -> limen.edge.v1.ExplainResponse
-	7,  // 13: limen.edge.v1.Edge.Invoke:output_type -> limen.edge.v1.InvokeResponse
-	12, // [12:14] is the sub-list for method output_type
-	10, // [10:12] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	12, // 8: limen.edge.v1.Session.authorizer:type_name -> limen.edge.v1.SessionAuthorizer
+	11, // 9: limen.edge.v1.Session.caller:type_name -> limen.edge.v1.SessionCaller
+	4,  // 10: limen.edge.v1.SessionAuthorizer.context:type_name -> limen.edge.v1.Header
+	0,  // 11: limen.edge.v1.Edge.Explain:input_type -> limen.edge.v1.ExplainRequest
+	2,  // 12: limen.edge.v1.Edge.Invoke:input_type -> limen.edge.v1.InvokeRequest
+	1,  // 13: limen.edge.v1.Edge.Explain:output_type -> limen.edge.v1.ExplainResponse
+	7,  // 14: limen.edge.v1.Edge.Invoke:output_type -> limen.edge.v1.InvokeResponse
+	13, // [13:15] is the sub-list for method output_type
+	11, // [11:13] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_edge_v1_edge_proto_init() }
@@ -1014,7 +1101,7 @@ func file_edge_v1_edge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_edge_v1_edge_proto_rawDesc), len(file_edge_v1_edge_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

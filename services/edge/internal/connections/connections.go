@@ -6,7 +6,6 @@ package connections
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"net/http"
 	"strings"
@@ -140,17 +139,12 @@ func (a *API) authorize(ctx context.Context, x *exchange.Exchange) *refusal {
 	if a.Authz == nil {
 		return broken("this edge has no authz")
 	}
-	hash := sha256.Sum256(x.Request.Body)
-	req := &authzv1.VerifySignatureRequest{Method: x.Request.Method, Path: x.Request.Path, RawQuery: x.Request.RawQuery, BodySha256: hash[:], Services: []string{"execute-api"}}
-	for _, h := range x.Request.Headers {
-		req.Headers = append(req.Headers, &authzv1.ContextValue{Name: h.Name, Value: h.Value})
-	}
-	res, err := a.Authz.VerifySignature(ctx, req)
+	res, err := a.Authz.VerifySignature(ctx, x.SignedRequest())
 	if err != nil {
 		return broken("authz did not answer: " + err.Error())
 	}
 	if res.GetErrorType() != "" {
-		return &refusal{status: 403, errorType: res.GetErrorType(), message: res.GetErrorMessage(), code: executionlog.SignatureRefused, why: []string{res.GetErrorMessage()}}
+		return &refusal{status: 403, errorType: res.GetErrorType(), message: res.GetErrorMessage(), code: executionlog.SignatureRefused, why: []string{res.GetReason()}}
 	}
 	s := x.Scope
 	if res.GetAccount() != s.Account {

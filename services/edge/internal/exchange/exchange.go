@@ -103,6 +103,9 @@ type Exchange struct {
 	Authorizer *event.Authorizer
 	UsageKey   string
 
+	// Caller is who signed the request.
+	Caller Caller
+
 	// Keys are the API keys of the account. APIKey and APIKeyID are the key that the request was let in with, and Plan the usage
 	// plan that counted it.
 	Keys             *usageplan.Keys
@@ -161,7 +164,7 @@ func (x *Exchange) reset() {
 	x.Scope, x.Method, x.Payload = nil, nil, nil
 	x.Overrides, x.Templates = mapping.RequestOverrides{}, mapping.State{}
 	x.Socket, x.Handover = nil, nil
-	x.Authorizer, x.UsageKey = nil, ""
+	x.Authorizer, x.UsageKey, x.Caller = nil, "", Caller{}
 	x.Keys, x.APIKey, x.APIKeyID, x.Plan = nil, "", "", nil
 	x.Cached = CachePassedBy
 	x.Target, x.EventPath, x.DomainName = routing.Target{}, "", ""

@@ -325,6 +325,9 @@ func (x *Exchange) Context(path string) string {
 	if name, ok := strings.CutPrefix(path, "authorizer."); ok {
 		return x.authorizerContext(name)
 	}
+	if name, ok := strings.CutPrefix(path, "identity."); ok {
+		return x.callerContext(name)
+	}
 	if x.Method == nil {
 		return ""
 	}
@@ -359,13 +362,18 @@ func (x *Exchange) authorizerContext(name string) string {
 }
 
 // MethodARN names this call of the method: path parameters filled in, no leading slash (spec/rest.md 3.8).
-func (x *Exchange) MethodARN() string {
+func (x *Exchange) MethodARN() string { return x.methodARN(x.Scope.Account) }
+
+// MaskedARN is MethodARN as clients see it: only the end of the account is told (spec/rest.md 3.7).
+func (x *Exchange) MaskedARN() string { return x.methodARN(arn.MaskAccount(x.Scope.Account)) }
+
+func (x *Exchange) methodARN(account string) string {
 	s := x.Scope
+	stage := "arn:" + arn.Partition(s.Region) + ":execute-api:" + s.Region + ":" + account + ":" + s.API + "/" + s.Stage + "/"
 	if x.Socket != nil {
-		return "arn:" + arn.Partition(s.Region) + ":execute-api:" + s.Region + ":" + s.Account + ":" + s.API + "/" + s.Stage + "/$connect"
+		return stage + "$connect"
 	}
-	return "arn:" + arn.Partition(s.Region) + ":execute-api:" + s.Region + ":" + s.Account + ":" + s.API + "/" + s.Stage + "/" +
-		x.Request.Method + "/" + strings.TrimPrefix(x.Target.Path, "/")
+	return stage + x.Request.Method + "/" + strings.TrimPrefix(x.Target.Path, "/")
 }
 
 func (x *Exchange) scopeContext(path string) (string, bool) {

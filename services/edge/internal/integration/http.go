@@ -194,7 +194,7 @@ func bodyVerb(method string) bool { return method == "POST" || method == "PUT" |
 func appendClientHeaders(dst []byte, x *exchange.Exchange, o *outgoing, m *mapped) []byte {
 	agent := m.has("user-agent")
 	for _, h := range x.Request.Headers {
-		if !passesToProxy(h.Name, h.Value) || m.has(h.Name) || o.traceparent != "" && strings.EqualFold(h.Name, "traceparent") {
+		if !passesToProxy(h.Name) || x.Withheld(h.Name, h.Value) || m.has(h.Name) || o.traceparent != "" && strings.EqualFold(h.Name, "traceparent") {
 			continue
 		}
 		if len(h.Name) == 10 && strings.EqualFold(h.Name, "user-agent") {
@@ -208,7 +208,7 @@ func appendClientHeaders(dst []byte, x *exchange.Exchange, o *outgoing, m *mappe
 	return dst
 }
 
-func passesToProxy(name, value string) bool {
+func passesToProxy(name string) bool {
 	switch len(name) {
 	case 3:
 		if strings.EqualFold(name, "via") {
@@ -221,10 +221,6 @@ func passesToProxy(name, value string) bool {
 	case 10:
 		if strings.EqualFold(name, "keep-alive") {
 			return false
-		}
-	case 13:
-		if strings.EqualFold(name, "authorization") {
-			return !strings.HasPrefix(value, "AWS4-") // spec/rest.md 3.7: a signature is not forwarded
 		}
 	case 15:
 		if strings.EqualFold(name, "x-amzn-trace-id") {

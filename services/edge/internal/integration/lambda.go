@@ -218,7 +218,8 @@ func proxyEvent(x *exchange.Exchange) *event.Request {
 			ResourceID: m.ResourceID, ResourcePath: m.ResourcePath, OperationName: m.OperationName, HTTPMethod: x.Request.Method,
 			ExtendedRequestID: x.ExtendedID, RequestTime: x.Request.Received, Path: x.Target.ContextPath(), AccountID: s.Account,
 			Stage: s.Stage, DomainPrefix: prefix, RequestID: x.RequestID, DomainName: x.DomainName, DeploymentID: s.DeploymentID, APIID: s.API, Authorizer: x.Authorizer,
-			Identity: event.Identity{SourceIP: x.SourceIP(), UserAgent: x.HeaderFold("user-agent"), APIKey: x.APIKey, APIKeyID: x.APIKeyID},
+			Identity: event.Identity{SourceIP: x.SourceIP(), UserAgent: x.HeaderFold("user-agent"), APIKey: x.APIKey, APIKeyID: x.APIKeyID,
+				AccessKey: x.Caller.AccessKey, AccountID: x.Caller.Account, Caller: x.Caller.ID, User: x.Caller.ID, UserARN: x.Caller.ARN},
 		},
 	}
 }
@@ -244,7 +245,7 @@ func eventHeaders(x *exchange.Exchange, in *exchange.Integration) []exchange.Fie
 			forwarded = h.Value
 		case strings.EqualFold(h.Name, "x-forwarded-port"), strings.EqualFold(h.Name, "x-forwarded-proto"), strings.EqualFold(h.Name, "x-amzn-trace-id"):
 		case exchange.HiddenFromMapping(h.Name), strings.EqualFold(h.Name, "keep-alive"), strings.EqualFold(h.Name, "x-http-method-override"), m.has(h.Name):
-		case strings.EqualFold(h.Name, "authorization") && strings.HasPrefix(h.Value, "AWS4-"):
+		case x.Withheld(h.Name, h.Value):
 		case strings.EqualFold(h.Name, "host"):
 			out = append(out, exchange.Field{Name: "Host", Value: h.Value})
 		default:

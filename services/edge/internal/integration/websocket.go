@@ -65,7 +65,8 @@ func socketEvent(x *exchange.Exchange) *event.Socket {
 	out := &event.Socket{
 		Type: s.Event, RouteKey: x.Method.ResourcePath, MessageID: s.MessageID, RequestID: x.RequestID, RequestTime: x.Request.Received,
 		ConnectedAt: s.ConnectedAt, ConnectionID: s.ConnectionID, DomainName: x.DomainName, Stage: x.Scope.Stage, APIID: x.Scope.API,
-		SourceIP: x.SourceIP(), UserAgent: s.UserAgent, APIKey: x.APIKey, APIKeyID: x.APIKeyID, Authorizer: x.Authorizer, StageVariables: stageVariables(x.Scope),
+		SourceIP: x.SourceIP(), UserAgent: s.UserAgent, APIKey: x.APIKey, APIKeyID: x.APIKeyID,
+		AccessKey: x.Caller.AccessKey, AccountID: x.Caller.Account, Caller: x.Caller.ID, User: x.Caller.ID, UserARN: x.Caller.ARN, Authorizer: x.Authorizer, StageVariables: stageVariables(x.Scope),
 		DisconnectCode: s.DisconnectCode, DisconnectReason: s.DisconnectReason,
 	}
 	switch s.Event {
@@ -91,6 +92,7 @@ func connectHeaders(x *exchange.Exchange, upgrade bool) []exchange.Field {
 			if upgrade {
 				out = append(out, h)
 			}
+		case x.Withheld(h.Name, h.Value):
 		case strings.EqualFold(h.Name, "host"):
 			out = append(out, exchange.Field{Name: "Host", Value: h.Value})
 		default:

@@ -73,13 +73,13 @@ func keyOf(x *exchange.Exchange, k *exchange.CacheKey) [sha256.Size]byte {
 	return sha256.Sum256(k.Append(room[:0], x))
 }
 
-// cacheControl judges a caller that asks for a fresh answer. Permission is execute-api:InvalidateCache, given by policies
-// to callers that sign; without those, nobody has it.
+// cacheControl judges a caller that asks for a fresh answer. Permission is execute-api:InvalidateCache: who signs as the
+// account of the API has it, and nobody else.
 func cacheControl(x *exchange.Exchange, s *exchange.CacheSettings) (refresh, warn bool, err error) {
 	if !wantsFresh(x) {
 		return false, false, nil
 	}
-	if !s.Authorize {
+	if !s.Authorize || x.Owner() {
 		return true, false, nil
 	}
 	switch s.Unauthorized {

@@ -99,6 +99,20 @@ func BenchmarkNotCached(b *testing.B) {
 	}
 }
 
+// TestFreshAnswersAreForTheOwner: who signs as the account of the API may ask for one.
+func TestFreshAnswersAreForTheOwner(t *testing.T) {
+	for caller, want := range map[string]bool{"1": true, "2": false, "": false} {
+		x := exchange.New()
+		x.Scope, x.Caller = &exchange.Scope{Account: "1"}, exchange.Caller{Account: caller}
+		x.Request.Headers = append(x.Request.Headers, exchange.Field{Name: "Cache-Control", Value: "max-age=0"})
+		refresh, _, err := cacheControl(x, &exchange.CacheSettings{Authorize: true, Unauthorized: exchange.FailWith403})
+		if refresh != want || (err == nil) != want {
+			t.Errorf("account %q: %v, %v", caller, refresh, err)
+		}
+		x.Release()
+	}
+}
+
 func TestWantsFresh(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -34,6 +34,8 @@ type Method struct {
 	Integration *exchange.Integration
 	// Authorizer is nil for methods without one.
 	Authorizer *exchange.Authorizer
+	// Signed demands that the owner of the API signs; an Authorizer means nothing then.
+	Signed bool
 	// Validator is nil for methods whose requests are not validated.
 	Validator *exchange.Validator
 	// Name is "{verb} {path}".
@@ -55,7 +57,8 @@ type step struct {
 // rest is the order of REST APIs before the integration, steps 0.7 to 0.11 of spec/rest.md section 0.
 var rest = []step{
 	{func(m Method) bool { return m.Unserved != "" }, refuse},
-	{func(m Method) bool { return served(m) && m.Authorizer != nil }, authorize},
+	{func(m Method) bool { return served(m) && m.Authorizer != nil && !m.Signed }, authorize},
+	{func(m Method) bool { return served(m) && m.Signed }, signed},
 	{func(m Method) bool { return served(m) && m.KeyRequired }, apiKey},
 	{func(m Method) bool { return served(m) && m.Metered }, throttled},
 	{func(m Method) bool { return served(m) && m.Validator != nil }, validate},

@@ -92,7 +92,8 @@ func calls(r Route) bool { return servedRoute(r) && !r.NoTarget }
 var socket = []socketStep{
 	{func(r Route) bool { return r.Unserved != "" }, func(r Route, v *Services) exchange.Phase { return refuse(r.Method, v) }},
 	{func(r Route) bool { return servedRoute(r) && r.Metered && r.Key != DisconnectRoute }, throttledRoute},
-	{func(r Route) bool { return isRoute(ConnectRoute)(r) && r.Authorizer != nil }, func(r Route, v *Services) exchange.Phase { return authorize(r.Method, v) }},
+	{func(r Route) bool { return isRoute(ConnectRoute)(r) && r.Authorizer != nil && !r.Signed }, func(r Route, v *Services) exchange.Phase { return authorize(r.Method, v) }},
+	{func(r Route) bool { return isRoute(ConnectRoute)(r) && r.Signed }, func(r Route, v *Services) exchange.Phase { return signed(r.Method, v) }},
 	{func(r Route) bool { return isRoute(ConnectRoute)(r) && r.KeyRequired }, func(r Route, v *Services) exchange.Phase { return apiKey(r.Method, v) }},
 	{func(r Route) bool { return isRoute(ConnectRoute)(r) && len(r.Required) > 0 }, required},
 	{func(r Route) bool {

@@ -102,10 +102,26 @@ func unservedOfAPI(a *apigatewayv1.RestApi) string {
 	return ""
 }
 
+// authorizes reports whether the edge can authorize callers by a type: a Lambda authorizer and signatures need authz.
+func authorizes(kind string, authorizer *exchange.Authorizer, services *pipeline.Services) bool {
+	switch kind {
+	case "NONE", "":
+		return true
+	case iam:
+		return services.Authz != nil
+	case "CUSTOM":
+		return services.Authz != nil && authorizer != nil
+	}
+	return false
+}
+
+// iam is the authorization type of methods and routes whose callers sign.
+const iam = "AWS_IAM"
+
 func unservedOfMethod(m *apigatewayv1.Method, authorized, metered bool) string {
 	in := m.GetMethodIntegration()
 	switch {
-	case m.GetAuthorizationType() != "NONE" && m.GetAuthorizationType() != "" && !(m.GetAuthorizationType() == "CUSTOM" && authorized):
+	case !authorized:
 		return "an authorizer (authorizationType " + m.GetAuthorizationType() + ")"
 	case m.GetApiKeyRequired() && !metered:
 		return "an API key"
@@ -123,7 +139,7 @@ func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method
 	}
 	authorizer := authorizers[m.GetAuthorizerId()]
 	if unserved == "" {
-		unserved = unservedOfMethod(m, authorizer != nil && services.Authz != nil, services.Meter != nil)
+		unserved = unservedOfMethod(m, authorizes(m.GetAuthorizationType(), authorizer, services), services.Meter != nil)
 	}
 	out := &exchange.Method{
 		ResourceID: r.GetId(), ResourcePath: r.GetPath(), HTTPMethod: verb, OperationName: m.GetOperationName(),
@@ -147,7 +163,7 @@ func compileMethod(r *apigatewayv1.Resource, verb string, m *apigatewayv1.Method
 		out.Integration.CacheKey = compileCacheKey(m.GetMethodIntegration(), r.GetId(), out.Integration.Parameters)
 	}
 	out.Phases = pipeline.REST(pipeline.Method{
-		Name: out.Name, Integration: out.Integration, Authorizer: authorizer, Validator: validator, Unserved: unserved,
+		Name: out.Name, Integration: out.Integration, Authorizer: authorizer, Signed: m.GetAuthorizationType() == iam, Validator: validator, Unserved: unserved,
 		KeyRequired: m.GetApiKeyRequired(), KeyFromAuthorizer: keyFromAuthorizer, Metered: services.Meter != nil,
 	}, services)
 	return out, nil

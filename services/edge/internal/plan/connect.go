@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -157,6 +158,9 @@ func handoff(x *exchange.Exchange) (*wsconnv1.Handoff, error) {
 		ConnectedAtUnixMilli: x.Socket.ConnectedAt.UnixMilli(), DomainName: x.DomainName, SourceIp: x.SourceIP(), UserAgent: x.Socket.UserAgent,
 	}
 	session.ApiKeyId = x.APIKeyID
+	if c := x.Caller; c.Signed() {
+		session.Caller = &edgev1.SessionCaller{AccessKey: c.AccessKey, Account: c.Account, Id: c.ID, Arn: c.ARN}
+	}
 	if a := x.Authorizer; a != nil {
 		session.Authorizer = &edgev1.SessionAuthorizer{PrincipalId: a.PrincipalID, IntegrationLatencyMillis: a.IntegrationLatency}
 		for _, f := range a.Context {
@@ -193,7 +197,7 @@ func failSocket(x *exchange.Exchange, err error) {
 	x.AddResponseHeader("Content-Type", "application/json")
 	x.AddResponseHeader("x-amzn-ErrorType", out.ErrorType)
 	x.Response.Status, x.Response.Body = out.Status, body
-	x.Record.AddNumber(executionlog.PhaseGatewayResponse, executionlog.Answered, int64(out.Status), string(e.Type), message)
+	x.Record.AddNumber(executionlog.PhaseGatewayResponse, executionlog.Answered, int64(out.Status), string(e.Type), cmp.Or(e.Brief, message))
 }
 
 // Connect runs $connect for a handshake that reached a node without an edge before it. It returns nil when the connection
@@ -256,6 +260,8 @@ func (p *Plans) resume(x *exchange.Exchange, r *edgev1.InvokeRequest) error {
 		ConnectionID: r.GetConnectionId(), ConnectedAt: time.UnixMilli(session.GetConnectedAtUnixMilli()), UserAgent: session.GetUserAgent(),
 	}
 	x.APIKeyID = session.GetApiKeyId()
+	c := session.GetCaller()
+	x.Caller = exchange.Caller{AccessKey: c.GetAccessKey(), Account: c.GetAccount(), ID: c.GetId(), ARN: c.GetArn()}
 	if a := session.GetAuthorizer(); a != nil {
 		x.Authorizer = &event.Authorizer{PrincipalID: a.GetPrincipalId(), IntegrationLatency: a.GetIntegrationLatencyMillis()}
 		for _, f := range a.GetContext() {

@@ -90,13 +90,15 @@ func TestCompile_saysWhatIsWrong(t *testing.T) {
 
 func TestUnserved(t *testing.T) {
 	for want, m := range map[string]met{
-		"an authorizer (authorizationType CUSTOM)": {AuthorizationType: proto.String("CUSTOM")},
+		"an authorizer (authorizationType CUSTOM)":             {AuthorizationType: proto.String("CUSTOM")},
+		"an authorizer (authorizationType AWS_IAM)":            {AuthorizationType: proto.String("AWS_IAM")},
+		"an authorizer (authorizationType COGNITO_USER_POOLS)": {AuthorizationType: proto.String("COGNITO_USER_POOLS")},
 		"an API key": {ApiKeyRequired: proto.Bool(true)},
 		"an integration of type AWS with another service than Lambda": {MethodIntegration: &apigatewayv1.Integration{Type: proto.String("AWS")}},
 		"a VPC link": {MethodIntegration: &apigatewayv1.Integration{ConnectionType: proto.String("VPC_LINK")}},
 		"":           {AuthorizationType: proto.String("NONE")},
 	} {
-		if got := unservedOfMethod(m, false, false); got != want {
+		if got := unservedOfMethod(m, authorizes(m.GetAuthorizationType(), nil, &pipeline.Services{}), false); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -157,5 +157,5 @@ func fail(x *exchange.Exchange, err error) {
 		x.SetResponseHeader(h.Name, h.Value)
 	}
 	x.Response.Status, x.Response.Body = out.Status, out.Body
-	x.Record.AddNumber(executionlog.PhaseGatewayResponse, executionlog.Answered, int64(out.Status), string(e.Type), e.Message)
+	x.Record.AddNumber(executionlog.PhaseGatewayResponse, executionlog.Answered, int64(out.Status), string(e.Type), e.Recorded())
 }

@@ -146,7 +146,7 @@ func parseSocketSource(text string) (expression.Source, error) {
 func unservedOfRoute(r *apigatewayv2v1.Route, in *apigatewayv2v1.Integration, authorized, metered bool) string {
 	kind := exchange.Type(in.GetIntegrationType())
 	switch {
-	case r.GetRouteKey() == pipeline.ConnectRoute && r.GetAuthorizationType() != "NONE" && r.GetAuthorizationType() != "" && !(r.GetAuthorizationType() == "CUSTOM" && authorized):
+	case r.GetRouteKey() == pipeline.ConnectRoute && !authorized:
 		return "an authorizer (authorizationType " + r.GetAuthorizationType() + ")"
 	case r.GetRouteKey() == pipeline.ConnectRoute && r.GetApiKeyRequired() && !metered:
 		return "an API key"
@@ -166,8 +166,8 @@ func (a *routesOf) compile(index int, r *snapshotv1.Route) (*exchange.Method, er
 	out := &exchange.Method{ResourceID: route.GetRouteId(), ResourcePath: route.GetRouteKey(), Name: route.GetRouteKey(), OperationName: route.GetOperationName()}
 	compiled := pipeline.Route{
 		Method: pipeline.Method{
-			Name: out.Name, Authorizer: authorizer, KeyRequired: route.GetApiKeyRequired(), KeyFromAuthorizer: a.keyFromAuthorizer, Metered: metered,
-			Unserved: unservedOfRoute(route, in.GetIntegration(), authorizer != nil && a.services.Authz != nil, metered),
+			Name: out.Name, Authorizer: authorizer, Signed: route.GetAuthorizationType() == iam, KeyRequired: route.GetApiKeyRequired(), KeyFromAuthorizer: a.keyFromAuthorizer, Metered: metered,
+			Unserved: unservedOfRoute(route, in.GetIntegration(), authorizes(route.GetAuthorizationType(), authorizer, a.services), metered),
 		},
 		Key: route.GetRouteKey(), Index: index, NoTarget: in == nil, TwoWay: isTwoWay(r),
 	}
