@@ -78,15 +78,6 @@ func (t *tally) fresh() int {
 	return n
 }
 
-// errors is how many were not good.
-func (s seen) errors() int {
-	n := 0
-	for _, count := range s.failed {
-		n += count
-	}
-	return n
-}
-
 func (s seen) String() string {
 	text := fmt.Sprintf("%d", s.requests)
 	for _, outcome := range slices.Sorted(maps.Keys(s.failed)) {

@@ -184,6 +184,9 @@ func (s *site) upgrade(ctx context.Context, t *traffic) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if before == "" {
+		return "upgrade: NOT tried: this checkout has no commit before", nil
+	}
 	defer clean()
 	for _, binary := range []string{before, filepath.Join(s.root, "bin", "limen")} {
 		for _, service := range rolled {

@@ -61,8 +61,11 @@ func (s *site) restart(ctx context.Context, container, binary string) error {
 	return s.healthy(ctx)
 }
 
-// previous builds the binary of the commit before this one.
+// previous builds the binary of the commit before this one; none where the checkout does not reach so far back.
 func (s *site) previous(ctx context.Context) (binary string, clean func(), err error) {
+	if _, err := s.run(ctx, "git", "-C", s.root, "rev-parse", "--verify", "--quiet", "HEAD~1"); err != nil {
+		return "", nil, nil
+	}
 	tree := filepath.Join(s.root, "bin", s.name)
 	if _, err := s.run(ctx, "git", "-C", s.root, "worktree", "add", "--detach", tree, "HEAD~1"); err != nil {
 		return "", nil, err

@@ -114,7 +114,7 @@ func gaps(spans []collectorlog.Span) string {
 	}
 	for _, p := range spans {
 		if !ids[p.ParentID] {
-			return fmt.Sprintf("the parent of %s's span %s is missing", p.Service, p.Name)
+			return fmt.Sprintf("the parent %s of %s's span %s (%s) is missing", p.ParentID, p.Service, p.Name, p.SpanID)
 		}
 	}
 	return ""
