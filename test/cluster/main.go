@@ -161,39 +161,23 @@ func (s *site) underLoad(ctx context.Context, o options) error {
 	return errors.Join(append(problems, ctx.Err())...)
 }
 
-// rolls restarts every service in turn, with its own binary, with that of the commit before, and back; then it scales.
+// rolls restarts every service in turn, with the binary of the commit before and back to this one's, then scales.
 func (s *site) rolls(ctx context.Context, o options, t *traffic, report func(string, error)) {
 	if o.wants("roll") {
-		for _, service := range rolled {
-			line, err := s.roll(ctx, t, service, "")
-			report(line, err)
+		binaries, clean, err := s.binaries(ctx)
+		if err != nil {
+			report("", err)
+			return
 		}
-	}
-	if o.wants("upgrade") {
-		report(s.upgrade(ctx, t))
+		defer clean()
+		for _, b := range binaries {
+			for _, service := range rolled {
+				report(s.roll(ctx, t, service, b))
+			}
+		}
 	}
 	if o.wants("scale") {
 		line, err := s.scale(ctx)
 		report("scale to four edges and three wsconn: "+line, err)
 	}
-}
-
-// upgrade rolls to the binary of the commit before, and back to this one.
-func (s *site) upgrade(ctx context.Context, t *traffic) (string, error) {
-	before, clean, err := s.previous(ctx)
-	if err != nil {
-		return "", err
-	}
-	if before == "" {
-		return "upgrade: NOT tried: this checkout has no commit before", nil
-	}
-	defer clean()
-	for _, binary := range []string{before, filepath.Join(s.root, "bin", "limen")} {
-		for _, service := range rolled {
-			if line, err := s.roll(ctx, t, service, binary); err != nil {
-				return line, fmt.Errorf("roll of %s to %s: %w", service, binary, err)
-			}
-		}
-	}
-	return "roll of every service to the binary of the commit before and back: no request lost", nil
 }

@@ -13,8 +13,8 @@ import (
 var rolled = []string{"etcd1", "etcd2", "etcd3", "nats1", "nats2", "nats3", "metering", "admin", "functions", "authz", "cache", "wsconn", "edge"}
 
 // roll restarts the containers of a service one after the other under load, each when the one before is healthy again, with
-// another binary if one is given. Only sockets may see it, and those a close that says so.
-func (s *site) roll(ctx context.Context, t *traffic, service, binary string) (string, error) {
+// a binary. Only sockets may see it, and those a close that says so.
+func (s *site) roll(ctx context.Context, t *traffic, service string, b binary) (string, error) {
 	if err := t.settled(ctx, recoveryWithin); err != nil {
 		return "", fmt.Errorf("before it: %w", err)
 	}
@@ -24,13 +24,13 @@ func (s *site) roll(ctx context.Context, t *traffic, service, binary string) (st
 		return "", err
 	}
 	for _, name := range names {
-		if err := s.restart(ctx, name, binary); err != nil {
+		if err := s.restart(ctx, name, b.path); err != nil {
 			return "", err
 		}
 	}
 	pause(ctx, calm)
 	saw := t.take()
-	line := fmt.Sprintf("roll of %s (%d)", service, len(names))
+	line := fmt.Sprintf("roll of %s (%d) to %s", service, len(names), b.name)
 	f := fault{allowed: rollingAllows(service)}
 	for _, name := range append(append([]string{}, paths...), clientSockets, clientPush, clientWrites) {
 		line += fmt.Sprintf("; %s %s", name, saw[name])
@@ -61,23 +61,28 @@ func (s *site) restart(ctx context.Context, container, binary string) error {
 	return s.healthy(ctx)
 }
 
-// previous builds the binary of the commit before this one; none where the checkout does not reach so far back.
-func (s *site) previous(ctx context.Context) (binary string, clean func(), err error) {
+// binary is what a service is restarted with.
+type binary struct{ name, path string }
+
+// binaries are those of a roll: of the commit before, and back. Where the checkout does not reach so far back it is a plain
+// restart.
+func (s *site) binaries(ctx context.Context) (list []binary, clean func(), err error) {
 	if _, err := s.run(ctx, "git", "-C", s.root, "rev-parse", "--verify", "--quiet", "HEAD~1"); err != nil {
-		return "", nil, nil
+		say("upgrade: NOT tried: this checkout has no commit before")
+		return []binary{{"itself", ""}}, func() {}, nil
 	}
 	tree := filepath.Join(s.root, "bin", s.name)
 	if _, err := s.run(ctx, "git", "-C", s.root, "worktree", "add", "--detach", tree, "HEAD~1"); err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	clean = func() {
 		_, _ = s.run(context.WithoutCancel(ctx), "git", "-C", s.root, "worktree", "remove", "--force", tree)
 	}
 	if _, err := s.run(ctx, "make", "-C", tree, "build"); err != nil {
 		clean()
-		return "", nil, err
+		return nil, nil, err
 	}
-	return filepath.Join(tree, "bin", "limen"), clean, nil
+	return []binary{{"the commit before", filepath.Join(tree, "bin", "limen")}, {"this one", filepath.Join(s.root, "bin", "limen")}}, clean, nil
 }
 
 // scale gives services more replicas and waits until they have work.
