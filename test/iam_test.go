@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -150,6 +151,38 @@ func TestCallersRefused(t *testing.T) {
 			}
 			if status, kind, text := answered(t, req); status != tt.status || kind != tt.kind || !strings.HasPrefix(text, tt.body) {
 				t.Errorf("%d %s %s", status, kind, text)
+			}
+		})
+	}
+}
+
+// TestSignedHTTP2: over HTTP/2 the authority is the host that was signed.
+func TestSignedHTTP2(t *testing.T) {
+	l := startWithAccounts(t)
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	defer transport.CloseIdleConnections()
+	owner := signing{service: "execute-api", region: l.Region, key: l.Keys[0]}
+	url := l.URL + signedAPI(t, l) + "/things/a%20b?x=%2F"
+	for name, change := range map[string]func(*http.Request){
+		"as signed":    nil,
+		"another host": func(r *http.Request) { r.Host = "localhost" },
+		"another body": func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`{"a":2}`)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, want := goSigned(t, owner, "POST", url, `{"a":1}`), 200
+			if change != nil {
+				change(req)
+				want = 403
+			}
+			res, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = res.Body.Close() }()
+			if text, _ := io.ReadAll(res.Body); res.StatusCode != want || res.ProtoMajor != 2 {
+				t.Errorf("%s %d %s", res.Proto, res.StatusCode, text)
 			}
 		})
 	}
