@@ -41,7 +41,7 @@ up: image-root ## run the cluster of deploy/compose in Docker from a binary buil
 	LIMEN_BUILD_TARGET=prebuilt $(COMPOSE) up -d --build $(UP)
 	@$(COMPOSE) exec -T entry /limen health --address 127.0.0.1:9090 --wait 2m >/dev/null
 	@$(COMPOSE) exec -T admin /limen cluster keys --endpoint "http://$$($(COMPOSE) port entry 4566)"
-	@echo "export LIMEN_DATA=http://$$($(COMPOSE) port entry 8080)"
+	@echo "export DATA_URL=http://$$($(COMPOSE) port entry 8080)"
 
 .PHONY: down
 down: ## stop the cluster; its data stays, unless WIPE=1
