@@ -238,7 +238,7 @@ func (s *site) measureIdle(ctx context.Context) ([]idleRow, error) {
 			return nil, fmt.Errorf("%s: %w", row.name, err)
 		}
 		bytes, err := s.idle(ctx, p)
-		p.stop()
+		p.kill() // a limen that is told to end takes its time for its clients
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", row.name, err)
 		}
