@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -22,17 +21,6 @@ import (
 	"github.com/limen-gateway/limen/services/functions"
 )
 
-// freeAddress is an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // only are the roles of these names.
 func only(names ...string) []role {
 	return slices.DeleteFunc(all(), func(r role) bool { return !slices.Contains(names, r.name) })
@@ -42,8 +30,8 @@ func only(names ...string) []role {
 func startControl(t *testing.T) (Config, *house) {
 	t.Helper()
 	dir := t.TempDir()
-	c := Config{DataDir: dir, RootKeyFile: filepath.Join(dir, "keys"), Admin: AdminConfig{GRPCListen: freeAddress(t)},
-		Authz: AuthzConfig{GRPCListen: freeAddress(t)}, Functions: FunctionsConfig{Listen: freeAddress(t)}}
+	c := Config{DataDir: dir, RootKeyFile: filepath.Join(dir, "keys"), Admin: AdminConfig{GRPCListen: proxytest.FreeAddress(t)},
+		Authz: AuthzConfig{GRPCListen: proxytest.FreeAddress(t)}, Functions: FunctionsConfig{Listen: proxytest.FreeAddress(t)}}
 	for _, name := range []string{"echo", "authorizer"} {
 		c.Functions.Declare = append(c.Functions.Declare, functions.Function{Name: name, URL: lambdaTarget(t, name)})
 	}
@@ -109,7 +97,7 @@ func guardedAPI(t *testing.T, h *house) string {
 func TestAuthzDownNobodyPasses(t *testing.T) {
 	control, h := startControl(t)
 	proxy := proxytest.New(t, func() (string, string) { return "tcp", control.Authz.GRPCListen })
-	data := freeAddress(t)
+	data := proxytest.FreeAddress(t)
 	_, stop := start(t, Config{DataDir: t.TempDir(), AdminAddress: control.Admin.GRPCListen,
 		Edge: EdgeConfig{Listen: data, Authz: proxy.Addr(), Functions: "http://" + control.Functions.Listen}}, only("edge"))
 	defer stop()

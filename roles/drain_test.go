@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/limen-gateway/limen/platform/proxyprotocol"
+	"github.com/limen-gateway/limen/platform/proxytest"
 	"github.com/limen-gateway/limen/platform/telemetry"
 	"github.com/limen-gateway/limen/services/entry"
 	"github.com/limen-gateway/limen/services/functions"
@@ -121,7 +122,7 @@ func TestAnEdgeEndsUnderLoad(t *testing.T) {
 	if err := host.Declare(functions.Function{Name: "echo", URL: sources(t, &seen)}); err != nil {
 		t.Fatal(err)
 	}
-	data, side := portOf(t, freeAddress(t)), portOf(t, freeAddress(t))
+	data, side := portOf(t, proxytest.FreeAddress(t)), portOf(t, proxytest.FreeAddress(t))
 	edge := func(ip string, grace time.Duration) func() {
 		h, stop := start(t, Config{DataDir: t.TempDir(), AdminAddress: control.Admin.GRPCListen, Telemetry: telemetry.Config{Listen: net.JoinHostPort(ip, side)},
 			Edge: EdgeConfig{Listen: net.JoinHostPort(ip, data), Functions: "http://" + control.Functions.Listen, Authz: control.Authz.GRPCListen, AccessLog: "off",
@@ -197,7 +198,7 @@ func portOf(t *testing.T, address string) string {
 // startEntry runs an entry before the port of all addresses and returns where it listens.
 func startEntry(t *testing.T, data, side string, found addresses) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := proxytest.FreeAddress(t)
 	port, err1 := strconv.Atoi(data)
 	health, err2 := strconv.Atoi(side)
 	if err := errors.Join(err1, err2); err != nil {
@@ -223,7 +224,7 @@ func startEntry(t *testing.T, data, side string, found addresses) string {
 // TestAnAdminEndsBehindAnEntry: the role entry before an admin that is told to end. Its users are answered, and asked to
 // leave, until its listener closes.
 func TestAnAdminEndsBehindAnEntry(t *testing.T) {
-	c := Config{DataDir: t.TempDir(), Admin: AdminConfig{Listen: freeAddress(t), DrainGrace: 2 * time.Second}}
+	c := Config{DataDir: t.TempDir(), Admin: AdminConfig{Listen: proxytest.FreeAddress(t), DrainGrace: 2 * time.Second}}
 	c.RootKeyFile = c.DataDir + "/root-keys"
 	if _, _, err := RootKeys(Config{DataDir: c.DataDir}, true); err != nil {
 		t.Fatal(err)
@@ -233,7 +234,7 @@ func TestAnAdminEndsBehindAnEntry(t *testing.T) {
 	end := sync.OnceFunc(func() { stop(); close(ended) })
 	t.Cleanup(end)
 
-	door := freeAddress(t)
+	door := proxytest.FreeAddress(t)
 	var route entry.Route
 	if err := route.UnmarshalText([]byte(door + "=" + c.Admin.Listen)); err != nil {
 		t.Fatal(err)
@@ -288,14 +289,14 @@ func leaves(t *testing.T, address, request string, status int, end func()) {
 }
 
 func TestAFunctionsHostEnds(t *testing.T) {
-	c := Config{DataDir: t.TempDir(), Admin: AdminConfig{GRPCListen: freeAddress(t)}}
+	c := Config{DataDir: t.TempDir(), Admin: AdminConfig{GRPCListen: proxytest.FreeAddress(t)}}
 	c.RootKeyFile = c.DataDir + "/root-keys"
 	if _, _, err := RootKeys(Config{DataDir: c.DataDir}, true); err != nil {
 		t.Fatal(err)
 	}
 	_, stopControl := start(t, c, only("etcd", "admin"))
 	t.Cleanup(stopControl)
-	host := Config{DataDir: t.TempDir(), AdminAddress: c.Admin.GRPCListen, Functions: FunctionsConfig{Listen: freeAddress(t), DrainGrace: 2 * time.Second,
+	host := Config{DataDir: t.TempDir(), AdminAddress: c.Admin.GRPCListen, Functions: FunctionsConfig{Listen: proxytest.FreeAddress(t), DrainGrace: 2 * time.Second,
 		Config: functions.Config{Declare: []functions.Function{{Name: "hello", Sample: "hello"}}}}}
 	_, stop := start(t, host, only("functions"))
 	ended := make(chan struct{})

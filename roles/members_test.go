@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/limen-gateway/limen/platform/connections"
+	"github.com/limen-gateway/limen/platform/proxytest"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/settings"
 	"github.com/limen-gateway/limen/platform/telemetry"
@@ -173,7 +174,7 @@ func TestEtcdMembers(t *testing.T) {
 	var configs [members]Config
 	cluster, endpoints := map[string]string{}, []string(nil)
 	for i := range configs {
-		listen, peers := "https://"+freeAddress(t), "https://"+freeAddress(t)
+		listen, peers := "https://"+proxytest.FreeAddress(t), "https://"+proxytest.FreeAddress(t)
 		name := fmt.Sprintf("etcd%d", i+1)
 		cluster[name], endpoints = peers, append(endpoints, listen)
 		configs[i] = Config{DataDir: t.TempDir(), Etcd: EtcdConfig{Name: name, Listen: []string{listen}, PeerListen: []string{peers}, PeerAdvertise: peers, InitialCluster: cluster}}
@@ -266,7 +267,7 @@ func newNATSCluster(t *testing.T) *natsCluster {
 	c := &natsCluster{secured: newSecured(t)}
 	var routes, urls []string
 	for i := range c.configs {
-		listen, cluster := freeAddress(t), freeAddress(t)
+		listen, cluster := proxytest.FreeAddress(t), proxytest.FreeAddress(t)
 		routes, urls = append(routes, "nats://"+cluster), append(urls, "nats://"+listen)
 		c.configs[i] = Config{DataDir: t.TempDir(), NATS: NATSConfig{Name: fmt.Sprintf("nats%d", i+1), Listen: listen, ClusterListen: cluster, ClusterAdvertise: cluster, SyncInterval: time.Second}}
 	}
@@ -427,8 +428,8 @@ func TestNATSMembers(t *testing.T) {
 // TestNATSRefusesOtherRoles tries what a role of its own may not do, and who has no business there.
 func TestNATSRefusesOtherRoles(t *testing.T) {
 	s := newSecured(t)
-	c := Config{DataDir: t.TempDir(), NATS: NATSConfig{Listen: freeAddress(t), ClusterListen: freeAddress(t)}}
-	c.NATS.Routes = []string{"nats://" + c.NATS.ClusterListen, "nats://" + freeAddress(t)}
+	c := Config{DataDir: t.TempDir(), NATS: NATSConfig{Listen: proxytest.FreeAddress(t), ClusterListen: proxytest.FreeAddress(t)}}
+	c.NATS.Routes = []string{"nats://" + c.NATS.ClusterListen, "nats://" + proxytest.FreeAddress(t)}
 	within(t, "the member", s.member(c, "nats").ready)
 	url := "nats://" + c.NATS.Listen
 

@@ -20,7 +20,7 @@ import (
 
 // relayNode starts a node that takes connections from edges, with a network between that fails.
 func (c *socketCluster) relayNode() (way *proxytest.Proxy, stop func()) {
-	at := freeAddress(c.t)
+	at := proxytest.FreeAddress(c.t)
 	way = proxytest.New(c.t, func() (string, string) { return "tcp", at })
 	_, stop = start(c.t, Config{DataDir: c.t.TempDir(), NATS: c.another.NATS, Wsconn: WsconnConfig{Edge: c.edge.Addr(), RelayListen: at, RelayAdvertise: way.Addr()}}, only("wsconn"))
 	return way, stop

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/limen-gateway/limen/cli/sample"
+	"github.com/limen-gateway/limen/platform/proxytest"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/settings"
 	"github.com/limen-gateway/limen/platform/telemetry"
@@ -199,14 +199,7 @@ func asker(t *testing.T, asked *bool) role {
 }
 
 func TestRolesDoNotAskWhereTheStoresAre(t *testing.T) {
-	port := func() string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return l.Addr().String()
-	}
+	port := func() string { return proxytest.FreeAddress(t) }
 	stores := Config{DataDir: t.TempDir(), Etcd: EtcdConfig{Listen: []string{"http://" + port()}}, NATS: NATSConfig{Listen: port()}}
 	var near, far bool
 	_, stop := start(t, stores, append(all()[:2:2], asker(t, &near)))

@@ -39,7 +39,7 @@ type socketCluster struct {
 func startSocketCluster(t *testing.T) *socketCluster {
 	t.Helper()
 	c := &socketCluster{t: t, ends: make(chan string, 1<<18)}
-	natsAt, adminAt, adminGRPC, authzAt, edgeAt, functionsAt, socketsAt := freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
+	natsAt, adminAt, adminGRPC, authzAt, edgeAt, functionsAt, socketsAt := proxytest.FreeAddress(t), proxytest.FreeAddress(t), proxytest.FreeAddress(t), proxytest.FreeAddress(t), proxytest.FreeAddress(t), proxytest.FreeAddress(t), proxytest.FreeAddress(t)
 	behind := func(address string) *proxytest.Proxy {
 		return proxytest.New(t, func() (string, string) { return "tcp", address })
 	}
@@ -65,7 +65,7 @@ func startSocketCluster(t *testing.T) *socketCluster {
 	edge := Config{AdminAddress: adminGRPC, Edge: EdgeConfig{Listen: "127.0.0.1:0", GRPCListen: edgeAt, Authz: c.authz.Addr(), Functions: "http://" + functionsAt}}
 	run(edge, "edge")
 	c.another = edge
-	c.another.NATS, c.another.Edge.Listen, c.another.Edge.GRPCListen = natsURL, freeAddress(t), ""
+	c.another.NATS, c.another.Edge.Listen, c.another.Edge.GRPCListen = natsURL, proxytest.FreeAddress(t), ""
 	run(Config{NATS: natsURL, Wsconn: WsconnConfig{Listen: socketsAt, Edge: c.edge.Addr()}}, "wsconn")
 	c.url = "ws://" + socketsAt + "/_aws/execute-api/" + c.publish(h) + "/prod?token=t"
 	return c

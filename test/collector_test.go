@@ -3,7 +3,6 @@ package test
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -85,12 +84,12 @@ type collector struct {
 func startCollector(t *testing.T, env ...string) *collector {
 	t.Helper()
 	path, settings := harness.Collector(t)
-	c := &collector{t: t, grpc: freeAddress(t)}
-	health := freeAddress(t)
+	c := &collector{t: t, grpc: harness.FreeAddress(t)}
+	health := harness.FreeAddress(t)
 	// The second file is laid over the first.
 	addresses := filepath.Join(t.TempDir(), "addresses.yaml")
 	text := fmt.Sprintf("receivers: {otlp: {protocols: {grpc: {endpoint: %q}, http: {endpoint: %q}}}}\nextensions: {health_check: {endpoint: %q}}\n",
-		c.grpc, freeAddress(t), health)
+		c.grpc, harness.FreeAddress(t), health)
 	if err := os.WriteFile(addresses, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -121,15 +120,4 @@ func (c *collector) stop() {
 	if err := c.cmd.Wait(); err != nil {
 		c.t.Errorf("the collector ended with %v", err)
 	}
-}
-
-// freeAddress is one at which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

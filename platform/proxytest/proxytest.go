@@ -26,7 +26,7 @@ func New(t testing.TB, target func() (network, addr string)) *Proxy {
 	t.Helper()
 	flow := make(chan struct{})
 	close(flow)
-	p := &Proxy{target: target, conns: map[net.Conn]struct{}{}, flow: flow, addr: "127.0.0.1:0"}
+	p := &Proxy{target: target, conns: map[net.Conn]struct{}{}, flow: flow, addr: FreeAddress(t)}
 	if err := p.listen(); err != nil {
 		t.Fatal(err)
 	}

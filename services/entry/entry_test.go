@@ -25,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/limen-gateway/limen/platform/proxyprotocol"
+	"github.com/limen-gateway/limen/platform/proxytest"
 	"github.com/limen-gateway/limen/platform/settings"
 )
 
@@ -91,12 +92,12 @@ type world struct {
 // free is a port that nobody listens on.
 func free(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, text, _ := net.SplitHostPort(proxytest.FreeAddress(t))
+	port, err := strconv.Atoi(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func start(t *testing.T, drain time.Duration, proxy bool, prepare func(*world)) *world {

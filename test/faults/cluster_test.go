@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -198,14 +197,9 @@ func newCluster(t *testing.T, edges int) *cluster {
 // ports finds free addresses.
 func ports(t *testing.T, n int) []string {
 	t.Helper()
-	var out []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		out = append(out, l.Addr().String())
+	out := make([]string, n)
+	for i := range out {
+		out[i] = harness.FreeAddress(t)
 	}
 	return out
 }
