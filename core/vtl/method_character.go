@@ -1,13 +1,16 @@
 package vtl
 
-import "unicode"
+import (
+	"fmt"
+	"unicode"
+)
 
 // characterMethods are java.lang.Character's, its static ones included.
 var characterMethods = []method{
 	{"charValue", "", func(_ *renderer, s Value, _ []Value) (Value, error) { return s, nil }},
 	{"isDigit", "C", ofChar(unicode.IsDigit)},
 	{"isLetter", "C", ofChar(unicode.IsLetter)},
-	{"isAlphabetic", "I", ofChar(unicode.IsLetter)},
+	{"isAlphabetic", "I", ofCodePoint(unicode.IsLetter)},
 	{"isLetterOrDigit", "C", ofChar(func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) })},
 	{"isWhitespace", "C", ofChar(isJavaSpace)},
 	{"isUpperCase", "C", ofChar(unicode.IsUpper)},
@@ -21,7 +24,20 @@ var characterMethods = []method{
 	{"getNumericValue", "C", func(_ *renderer, _ Value, a []Value) (Value, error) { return IntValue(digitOf(rune(a[0].num))), nil }},
 	{"valueOf", "C", first},
 	{"toString", "C", asText},
-	{"toString", "I", func(_ *renderer, _ Value, a []Value) (Value, error) { return StringValue(runeOf(a[0])), nil }},
+	{"toString", "I", codePointText},
+	{"isDigit", "I", ofCodePoint(unicode.IsDigit)},
+	{"isLetter", "I", ofCodePoint(unicode.IsLetter)},
+	{"isLetterOrDigit", "I", ofCodePoint(func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) })},
+	{"isWhitespace", "I", ofCodePoint(isJavaSpace)},
+	{"isUpperCase", "I", ofCodePoint(unicode.IsUpper)},
+	{"isLowerCase", "I", ofCodePoint(unicode.IsLower)},
+	{"toUpperCase", "I", func(_ *renderer, _ Value, a []Value) (Value, error) {
+		return IntValue(int64(unicode.ToUpper(rune(a[0].Int())))), nil
+	}},
+	{"toLowerCase", "I", func(_ *renderer, _ Value, a []Value) (Value, error) {
+		return IntValue(int64(unicode.ToLower(rune(a[0].Int())))), nil
+	}},
+	{"getNumericValue", "I", func(_ *renderer, _ Value, a []Value) (Value, error) { return IntValue(digitOf(rune(a[0].Int()))), nil }},
 	{"hashCode", "C", func(_ *renderer, _ Value, a []Value) (Value, error) { return IntValue(int64(a[0].num)), nil }},
 	{"compareTo", "O", func(_ *renderer, s Value, a []Value) (Value, error) {
 		return IntValue(int64(s.num) - int64(a[0].num)), comparableTo(Character, a[0])
@@ -30,6 +46,18 @@ var characterMethods = []method{
 
 func ofChar(test func(rune) bool) func(*renderer, Value, []Value) (Value, error) {
 	return func(_ *renderer, _ Value, a []Value) (Value, error) { return BoolValue(test(rune(a[0].num))), nil }
+}
+
+// ofCodePoint is ofChar for the methods that take an int.
+func ofCodePoint(test func(rune) bool) func(*renderer, Value, []Value) (Value, error) {
+	return func(_ *renderer, _ Value, a []Value) (Value, error) { return BoolValue(test(rune(a[0].Int()))), nil }
+}
+
+func codePointText(_ *renderer, _ Value, a []Value) (Value, error) {
+	if n := a[0].Int(); n < 0 || n > unicode.MaxRune {
+		return Value{}, fmt.Errorf("IllegalArgumentException: %d is not a Unicode code point", n)
+	}
+	return StringValue(runeOf(a[0])), nil
 }
 
 // digitOf is the value of a digit or of a letter as a digit; -1 for anything else.
