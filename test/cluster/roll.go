@@ -49,14 +49,17 @@ func rollingAllows(service string) map[string][]string {
 	return nil
 }
 
-func (s *site) restart(ctx context.Context, container, binary string) error {
-	if binary != "" {
-		if _, err := s.docker(ctx, "cp", binary, container+":/limen"); err != nil {
+// restart ends a container's program by SIGTERM and starts it again, with another binary if one is named. That is put in place
+// while nothing runs: a functions host would start it half written.
+func (s *site) restart(ctx context.Context, container, path string) error {
+	steps := [][]string{{"stop", "--time", "60", container}, {"cp", path, container + ":/limen"}, {"start", container}}
+	if path == "" {
+		steps = [][]string{{"restart", "--time", "60", container}}
+	}
+	for _, step := range steps {
+		if _, err := s.docker(ctx, step...); err != nil {
 			return err
 		}
-	}
-	if _, err := s.docker(ctx, "restart", "--time", "60", container); err != nil {
-		return err
 	}
 	return s.healthy(ctx)
 }
