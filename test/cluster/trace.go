@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// traceID is the trace that a client is in already; clientSpan is its span.
-	traceID    = "5e66d96f7491f09f1234567890abcdef"
+	// traceID is the trace that a client is in already, another than that of the scenario, whose edge may have been killed before
+	// it told; clientSpan is its span.
+	traceID    = "4bf92f3577b34da6a3ce929d0e0e4736"
 	clientSpan = "53995c3f42cd8ad8"
 )
 
