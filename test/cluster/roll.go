@@ -43,6 +43,8 @@ func rollingAllows(service string) map[string][]string {
 	switch {
 	case service == "edge" || service == "wsconn":
 		return map[string][]string{clientSockets: {"close 1001"}, clientPush: {"410", "503"}}
+	case strings.HasPrefix(service, "etcd"):
+		return map[string][]string{clientWrites: {"not acknowledged"}} // a complete answer, 503: this client does not send it again
 	case strings.HasPrefix(service, "nats"):
 		return map[string][]string{clientPush: {"503"}}
 	}

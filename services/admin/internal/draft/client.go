@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -82,6 +83,9 @@ func (t *txn) Commit() (*clientv3.TxnResponse, error) {
 	return res, unavailable(err)
 }
 
+// cutShort is in the error of a call whose member of etcd ended in the middle of its answer.
+const cutShort = "malformed header: missing HTTP content-type"
+
 // unavailable gives an error of etcd's its meaning for a caller: no answer, no leader, no room or no quorum is
 // ServiceUnavailableException. The end of the caller's own context is left as it is.
 func unavailable(err error) error {
@@ -96,7 +100,8 @@ func unavailable(err error) error {
 		code = status.Code(err)
 	}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.ResourceExhausted:
+	case errors.Is(err, context.DeadlineExceeded), code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.ResourceExhausted,
+		code == codes.Canceled, code == codes.Unknown && strings.Contains(err.Error(), cutShort):
 		return fmt.Errorf("%w: %w", fault.Unavailable("Service Unavailable"), err)
 	}
 	return err
