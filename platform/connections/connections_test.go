@@ -491,3 +491,18 @@ type entry struct {
 func (e entry) Key() string                     { return e.key }
 func (e entry) Value() []byte                   { return []byte(e.value) }
 func (e entry) Operation() jetstream.KeyValueOp { return e.operation }
+
+// TestNobodyIsDeadWhileNoLeaseIsRenewed: a node whose own lease cannot be renewed believes of nobody that it is dead, though its
+// connection to NATS stands all the while.
+func TestNobodyIsDeadWhileNoLeaseIsRenewed(t *testing.T) {
+	s := natstest.Start(t)
+	var c clock
+	nc := s.Dial(t)
+	n, _ := nodeOf(t, NodeConfig{NATS: nc, Now: c.now})
+	eventually(t, "the connection is not noted", func() bool { c.advance(settled); return n.link.settled() })
+	s.LoseJetStream(t)
+	eventually(t, "it believes what it knew before", func() bool { return !n.link.settled() })
+	if !nc.IsConnected() || nc.Stats().Reconnects != 0 {
+		t.Error("the connection did not stand: nothing is shown")
+	}
+}

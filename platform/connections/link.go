@@ -55,6 +55,15 @@ func (l *link) note(since time.Time) {
 	l.since = since
 }
 
+// restart begins to count anew: the connection stands, but what is behind it did not answer, and may have let leases end.
+func (l *link) restart() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.since.IsZero() {
+		l.since = l.now()
+	}
+}
+
 // settled reports whether the connection stands for so long that a lease that is not there has ended.
 func (l *link) settled() bool {
 	l.mu.Lock()

@@ -194,6 +194,8 @@ type lease struct {
 func (n *Node) keep(ctx context.Context, js jetstream.JetStream, l *lease) {
 	for {
 		if err := n.step(ctx, js, l); err != nil && ctx.Err() == nil {
+			// The members of NATS that are left keep the connection, but renew nobody's lease.
+			n.link.restart()
 			n.c.Log.Warn("the node's lease is not renewed; its sockets stay open", "error", err)
 		}
 		select {

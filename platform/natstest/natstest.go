@@ -80,6 +80,15 @@ func (s *Server) Restart(t testing.TB) {
 	s.Proxy.Restore(t)
 }
 
+// LoseJetStream leaves the server and its connections as they are, and takes JetStream away: as in a cluster without a
+// majority.
+func (s *Server) LoseJetStream(t testing.TB) {
+	t.Helper()
+	if err := s.nats.DisableJetStream(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s *Server) end() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
