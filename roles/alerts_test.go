@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/limen-gateway/limen/platform/telemetry"
+	"github.com/limen-gateway/limen/services/entry"
 )
 
 // TestAlerts: every metric that an alert asks for is one that limen shows before anything is wrong, and every alert is
@@ -32,7 +33,7 @@ func TestAlerts(t *testing.T) {
 		t.Fatal(file, err)
 	}
 	page := string(read("../docs/operations/alerts.md"))
-	shown := metricsOfDev(t) + metricsOfACluster(t)
+	shown := metricsOfDev(t) + metricsOfACluster(t) + metricsOfAnEntry(t)
 	names := regexp.MustCompile(`\b(limen|process)_\w+`)
 	for _, rule := range file.Groups[0].Rules {
 		for _, name := range names.FindAllString(rule.Expr, -1) {
@@ -73,6 +74,19 @@ func metricsOfDev(t *testing.T) string {
 		t.Fatal(resp.Status)
 	}
 	return metrics(t, dev.house.telemetry)
+}
+
+// metricsOfAnEntry are those of a process that passes connections on.
+func metricsOfAnEntry(t *testing.T) string {
+	tel, err := telemetry.New(telemetry.Config{}, "limen-test", "0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes := []entry.Route{{Listen: "127.0.0.1:0", Host: "edge", Port: 8080}}
+	if _, err := newEntry(newHouse(Config{Entry: EntryConfig{entry.Config{Routes: routes}}}, tel, nil)); err != nil {
+		t.Fatal(err)
+	}
+	return metrics(t, tel)
 }
 
 // metricsOfACluster are those of a process that has a certificate.

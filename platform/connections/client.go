@@ -22,6 +22,9 @@ const (
 	settled = Lease + 5*time.Second
 	// answerWithin is how long a node may take.
 	answerWithin = 2 * time.Second
+	// comesBackWithin is how long a lease must have been over before its node is dead: when the members of NATS had no
+	// majority for a while all leases end at once, and live nodes take theirs again at their next renewal.
+	comesBackWithin = renewEvery + answerWithin
 
 	// NodeBucket keeps the leases of the nodes.
 	NodeBucket = "limen_wsconn_nodes"
@@ -122,10 +125,39 @@ func (c *Client) leaseGone(ctx context.Context, node uint16) bool {
 	if err != nil {
 		return false
 	}
+	last, err := lastOf(ctx, kv, keyOf(node))
+	switch {
+	case err != nil:
+		return false
+	case last == nil:
+		return true // it ended so long ago that nothing of it is left
+	case last.Operation() == jetstream.KeyValueDelete:
+		return true // its node gave it back
+	case last.Operation() == jetstream.KeyValuePurge:
+		return c.link.now().Sub(last.Created()) > comesBackWithin
+	}
+	return false
+}
+
+// lastOf is what was last written of a key, which may be that it was deleted or that its time was over; nil when nothing is
+// left of it.
+func lastOf(ctx context.Context, kv jetstream.KeyValue, key string) (jetstream.KeyValueEntry, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	_, err = kv.Get(ctx, keyOf(node))
-	return errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrKeyDeleted)
+	w, err := kv.Watch(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = w.Stop() }()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case entry, ok := <-w.Updates():
+		if !ok {
+			return nil, nats.ErrConnectionClosed
+		}
+		return entry, nil // nil ends what there was
+	}
 }
 
 func (c *Client) bucket(ctx context.Context) (jetstream.KeyValue, error) {
