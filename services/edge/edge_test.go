@@ -719,6 +719,55 @@ func TestRouting_formsOfAddress(t *testing.T) {
 	}
 }
 
+// TestMethodOverride_framesNothing: what the client sent decides whether its answer has a body, not what it asked for instead.
+func TestMethodOverride_framesNothing(t *testing.T) {
+	w := start(t, Deps{})
+	answers := withResponses(mock(`{"statusCode": 200}`), response("200", "", nil, map[string]string{"application/json": "$context.httpMethod"}))
+	publish(w.edge, 1, nil, map[string]*snapshotv1.Deployment{"prod": deployment(nil, method{"/a", "GET", answers}, method{"/a", "HEAD", answers})})
+	tests := []struct{ verb, override, body string }{{"HEAD", "GET", ""}, {"GET", "HEAD", "HEAD"}, {"GET", "", "GET"}, {"HEAD", "", ""}}
+
+	t.Run("HTTP/1.1, on one connection", func(t *testing.T) {
+		c, err := net.Dial("tcp", w.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		r := bufio.NewReader(c)
+		for _, tt := range tests {
+			if _, err := fmt.Fprintf(c, "%s /prod/a HTTP/1.1\r\nHost: %s\r\nX-HTTP-Method-Override: %s\r\n\r\n", tt.verb, apiHost, tt.override); err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.ReadResponse(r, &http.Request{Method: tt.verb})
+			if err != nil {
+				t.Fatalf("%v: %v", tt, err)
+			}
+			if b, err := io.ReadAll(res.Body); res.StatusCode != 200 || string(b) != tt.body || err != nil || r.Buffered() > 0 {
+				t.Fatalf("%v: %d %q %v, and %d bytes behind the answer", tt, res.StatusCode, b, err, r.Buffered())
+			}
+		}
+	})
+	t.Run("HTTP/2", func(t *testing.T) {
+		var http2 http.Protocols
+		http2.SetUnencryptedHTTP2(true)
+		transport := &http.Transport{Protocols: &http2}
+		defer transport.CloseIdleConnections()
+		for _, tt := range tests {
+			q, _ := http.NewRequestWithContext(t.Context(), tt.verb, "http://"+w.addr+"/prod/a", nil)
+			q.Host = apiHost
+			q.Header.Set("X-HTTP-Method-Override", tt.override)
+			res, err := transport.RoundTrip(q)
+			if err != nil {
+				t.Fatalf("%v: %v", tt, err)
+			}
+			if b, err := io.ReadAll(res.Body); res.StatusCode != 200 || string(b) != tt.body || err != nil {
+				t.Errorf("%v: %d %q %v", tt, res.StatusCode, b, err)
+			}
+			_ = res.Body.Close()
+		}
+	})
+}
+
 func TestPlan_lastGoodStaysAndContentsAreShared(t *testing.T) {
 	addr, _ := rawBackend(t, func(*seenRequest) string { return ok })
 	good := deployment(nil, method{"/", "GET", of(proxyTo("http://"+addr, nil))})

@@ -64,6 +64,9 @@ func TestSignedMethod(t *testing.T) {
 	if asked.GetMethod() != "POST" || asked.GetPath() != "/prod/function" || asked.GetRawQuery() != "q=1" || len(asked.GetHeaders()) != 5 || len(asked.GetRegions()) != 1 || asked.GetRegions()[0] != "us-east-1" {
 		t.Errorf("asked %v", asked)
 	}
+	if a := w.send("PUT /prod/who" + head + "X-HTTP-Method-Override: GET\r\n\r\n"); a.status != 200 || authz.asked.GetMethod() != "PUT" {
+		t.Errorf("%+v, asked of the method %s", a, authz.asked.GetMethod())
+	}
 	if a := w.send("GET /prod/http" + head + "\r\n"); a.status != 200 {
 		t.Errorf("%+v", a)
 	}

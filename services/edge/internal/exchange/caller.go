@@ -20,7 +20,7 @@ func (x *Exchange) Owner() bool { return x.Caller.Signed() && x.Caller.Account =
 func (x *Exchange) SignedRequest() *authzv1.VerifySignatureRequest {
 	hash := sha256.Sum256(x.Request.Body)
 	out := &authzv1.VerifySignatureRequest{
-		Method: x.Request.Method, Path: x.Request.Path, RawQuery: x.Request.RawQuery, BodySha256: hash[:],
+		Method: x.Request.WireMethod(), Path: x.Request.Path, RawQuery: x.Request.RawQuery, BodySha256: hash[:],
 		Services: []string{"execute-api"}, Regions: []string{x.Scope.Region},
 		Headers: make([]*authzv1.ContextValue, 0, len(x.Request.Headers)),
 	}

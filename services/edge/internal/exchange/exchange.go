@@ -6,6 +6,7 @@
 package exchange
 
 import (
+	"cmp"
 	"crypto/tls"
 	"net/netip"
 	"strings"
@@ -28,7 +29,7 @@ type Field = struct{ Name, Value string }
 
 // Request is what the client sent, as on the wire: nothing is decoded, joined, sorted or canonicalised.
 type Request struct {
-	Method   string
+	Method   string // what the client wants done; see Override
 	Target   string // the request target: path and query
 	Path     string
 	RawQuery string
@@ -46,7 +47,16 @@ type Request struct {
 	// client spoke to the proxy, "" when that was not told.
 	Forwarded bool
 	Proto     string
+
+	sent string // the method on the wire, where it is not Method
 }
+
+// Override makes verb the Method: routing, mappings and backends know no other.
+func (r *Request) Override(verb string) { r.sent, r.Method = r.WireMethod(), verb }
+
+// WireMethod is the method that the client sent, whatever overrides it. It decides whether the answer has a body, and is what a
+// signature is over.
+func (r *Request) WireMethod() string { return cmp.Or(r.sent, r.Method) }
 
 // Scheme is what the client spoke: http or https.
 func (r *Request) Scheme() string {

@@ -70,7 +70,7 @@ const inlineBody = 16 << 10
 
 // respond closes the books, writes the answer and reports whether the connection stays open.
 func (c *conn) respond(x *exchange.Exchange, keepAlive bool) bool {
-	head := x.Request.Method == http.MethodHead
+	head := x.Request.WireMethod() == http.MethodHead
 	body := x.Response.Body
 	if head || !hasBody(x.Response.Status) {
 		body = nil

@@ -167,7 +167,7 @@ func (s *Server) respondHTTP2(w http.ResponseWriter, x *exchange.Exchange) {
 	} else {
 		body = nil
 	}
-	if x.Request.Method == http.MethodHead {
+	if x.Request.WireMethod() == http.MethodHead {
 		body = nil
 	}
 	s.closed(x, len(body), now)

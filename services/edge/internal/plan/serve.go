@@ -107,7 +107,7 @@ func (p *Plans) findStage(x *exchange.Exchange) (*stage, error) {
 func route(x *exchange.Exchange, s *stage) error {
 	t := &x.Target
 	if verb := x.HeaderFold("x-http-method-override"); verb != "" {
-		x.Request.Method = verb
+		x.Request.Override(verb)
 	}
 	if !s.content.tree.Match(x.Request.Method, t.Path, &x.Match) {
 		if verbs := s.content.tree.Methods(t.Path); len(verbs) > 0 {
