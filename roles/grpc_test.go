@@ -18,9 +18,15 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/limen-gateway/limen/platform/proxytest"
+	"github.com/limen-gateway/limen/platform/rootkeys"
+	"github.com/limen-gateway/limen/platform/rpc"
 	"github.com/limen-gateway/limen/platform/run"
 	"github.com/limen-gateway/limen/platform/telemetry"
 	"github.com/limen-gateway/limen/platform/token"
+	adminv1 "github.com/limen-gateway/limen/proto/admin/v1"
+	apigatewayv1 "github.com/limen-gateway/limen/proto/apigateway/v1"
+	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 )
 
 // startDev runs limen dev in this process and returns where it answers.
@@ -98,6 +104,37 @@ func TestReflection(t *testing.T) {
 			t.Errorf("API %s belongs to %v (%v)", id, owner, err)
 		}
 	})
+}
+
+// TestUsersPlayNoRole: hosts of a trusted network may claim a role, users of admin's port may not.
+func TestUsersPlayNoRole(t *testing.T) {
+	c := Config{DataDir: t.TempDir(), Admin: AdminConfig{Listen: proxytest.FreeAddress(t)}}
+	c.RootKeyFile = c.DataDir + "/root-keys"
+	if _, err := rootkeys.LoadOrCreate(c.RootKeyFile, "111111111111"); err != nil {
+		t.Fatal(err)
+	}
+	_, stop := start(t, c, only("etcd", "admin"))
+	defer stop()
+	claims := func(role rpc.Role) (context.Context, grpc.ClientConnInterface) {
+		conn, err := rpc.Dial(c.Admin.Listen, rpc.ClientConfig{Tables: rpc.House(), Claim: role, Options: []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.WaitForReady(true))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return metadata.AppendToOutgoingContext(t.Context(), "limen-account", "111111111111", "limen-region", "us-east-1"), conn
+	}
+	ctx, conn := claims(rpc.Admin)
+	if _, err := adminv1.NewApiGatewayClient(conn).CreateRestApi(ctx, &apigatewayv1.CreateRestApiRequest{Name: proto.String("stolen")}); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("whoever says that it is admin creates an API: %v", err)
+	}
+	ctx, conn = claims(rpc.Edge)
+	stream, err := configv1.NewConfigClient(conn).Follow(ctx, &configv1.FollowRequest{Role: "edge", Follower: "stranger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("whoever says that it is an edge follows: %v", err)
+	}
 }
 
 func listServices(t *testing.T, stream reflectionv1.ServerReflection_ServerReflectionInfoClient) []string {

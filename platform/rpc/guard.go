@@ -28,16 +28,16 @@ func Caller(ctx context.Context) Role {
 	return r
 }
 
-// identify finds out who calls.
+// identify finds out who calls. Local and ServeHTTP have said it already.
 func (s *Server) identify(ctx context.Context) Role {
+	if r, said := ctx.Value(callerKey{}).(Role); said {
+		return r
+	}
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return ""
 	}
-	switch auth := p.AuthInfo.(type) {
-	case localAuth:
-		return auth.role
-	case credentials.TLSInfo:
+	if auth, ok := p.AuthInfo.(credentials.TLSInfo); ok {
 		if chains := auth.State.VerifiedChains; len(chains) > 0 {
 			return Role(trust.RoleOf(chains[0][0]))
 		}
@@ -71,7 +71,7 @@ func (s *Server) enter(ctx context.Context, full string, r row) (context.Context
 	if bounds(ctx, r.deadline) {
 		ctx, cancel = context.WithTimeout(ctx, r.deadline)
 	}
-	if ctx.Value(callerKey{}) == nil { // Local has said it already
+	if ctx.Value(callerKey{}) == nil {
 		ctx = context.WithValue(ctx, callerKey{}, role)
 	}
 	return traceOf(ctx), cancel, nil

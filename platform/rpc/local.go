@@ -22,11 +22,8 @@ type local struct {
 	base   context.Context // what every call's context holds on the server's side
 }
 
-// localAuth is how a caller in the process proves its role: whoever composes the process gives it.
-type localAuth struct {
-	credentials.CommonAuthInfo
-	role Role
-}
+// localAuth is what a caller in the process has instead of a certificate: whoever composes the process gives it its role.
+type localAuth struct{ credentials.CommonAuthInfo }
 
 func (localAuth) AuthType() string { return "local" }
 
@@ -35,7 +32,7 @@ func (localAuth) AuthType() string { return "local" }
 // metadata and deadline cross, context values do not.
 func (s *Server) Local(role Role) grpc.ClientConnInterface {
 	addr := &net.UnixAddr{Name: "local", Net: "unix"}
-	p := &peer.Peer{Addr: addr, LocalAddr: addr, AuthInfo: localAuth{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, role}}
+	p := &peer.Peer{Addr: addr, LocalAddr: addr, AuthInfo: localAuth{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}}
 	base := context.WithValue(context.Background(), callerKey{}, role)
 	base = metadata.NewIncomingContext(peer.NewContext(base, p), metadata.MD{})
 	return &local{s, p, base}

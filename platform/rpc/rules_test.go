@@ -216,23 +216,46 @@ func TestReflectionNeedsTLSOrLoopback(t *testing.T) {
 	}
 }
 
-func TestServeHTTP(t *testing.T) {
-	srv := &service{unary: func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
-		return &testpb.SimpleResponse{}, nil
-	}}
-	r := serve(t, srv, Config{TrustClaims: true})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// TestServeHTTPBelievesNobody: what comes from another HTTP server comes from the world, whatever role it claims or its
+// certificate names there.
+func TestServeHTTPBelievesNobody(t *testing.T) {
+	srv := &service{
+		unary: func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+			return &testpb.SimpleResponse{Username: string(Caller(ctx))}, nil
+		},
+		empty: func(context.Context) error { return nil },
 	}
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	front := &http.Server{Handler: r.Server, Protocols: protocols}
-	go front.Serve(l)
-	defer front.Close()
-	conn := dial(t, l.Addr().String(), ClientConfig{Claim: Edge})
-	if _, err := testpb.NewTestServiceClient(conn).UnaryCall(t.Context(), &testpb.SimpleRequest{}); err != nil {
-		t.Error(err)
+	r := serve(t, srv, Config{TrustClaims: true})
+	ca := newAuthority(t)
+	fronts := map[string]struct{ server, client *tls.Config }{
+		"plaintext": {},
+		"TLS": {
+			&tls.Config{Certificates: []tls.Certificate{ca.issue(t)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool, NextProtos: []string{"h2"}},
+			&tls.Config{Certificates: []tls.Certificate{ca.issue(t, "limen://role/edge")}, RootCAs: ca.pool},
+		},
+	}
+	for name, c := range fronts {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			protocols := new(http.Protocols)
+			protocols.SetHTTP2(c.server != nil)
+			protocols.SetUnencryptedHTTP2(c.server == nil)
+			front := &http.Server{Handler: r.Server, Protocols: protocols}
+			if c.server != nil {
+				l = tls.NewListener(l, c.server)
+			}
+			go front.Serve(l)
+			defer front.Close()
+			client := testpb.NewTestServiceClient(dial(t, l.Addr().String(), ClientConfig{Claim: Edge, TLS: c.client}))
+			if res, err := client.CacheableUnaryCall(t.Context(), &testpb.SimpleRequest{}); err != nil || res.Username != "" {
+				t.Errorf("a call for the world: role %q, %v", res.GetUsername(), err)
+			}
+			_, err = client.EmptyCall(t.Context(), &testpb.Empty{})
+			wantCode(t, err, codes.PermissionDenied)
+		})
 	}
 }
 

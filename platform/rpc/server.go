@@ -161,8 +161,11 @@ func (s *Server) SetServing(yes bool) {
 	s.health.SetServingStatus("", state)
 }
 
-// ServeHTTP answers gRPC requests that came to another HTTP/2 server.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.grpc.ServeHTTP(w, r) }
+// ServeHTTP answers gRPC requests that came to another HTTP/2 server: to a port of the world. Whoever calls there has no
+// role, whatever it claims and whatever certificate it showed.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.grpc.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, Role(""))))
+}
 
 // Serve answers on the listeners, and in the process, until ctx ends. Then it tells health checkers, lets calls in
 // flight end within StopTimeout and returns when none is left. Without listeners it answers in the process only. Local
