@@ -151,7 +151,7 @@ func (c *controlPlane) Run(ctx context.Context) error {
 		grpcListeners = append(grpcListeners, l)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	answering := face{setting: "admin.listen", address: config.Listen, handler: c.handler, grace: config.DrainGrace}.keep(ctx, g)
+	answering := face{setting: "admin.listen", address: config.Listen, handler: c.handler, grace: config.DrainGrace, drain: stopTimeout}.keep(ctx, g)
 	g.Go(func() error { return c.server.Serve(answering, grpcListeners...) })
 	g.Go(func() error { return c.service.Run(answering) })
 	g.Go(func() error { return runAsker(answering, c.asker) })

@@ -2,6 +2,7 @@ package roles
 
 import (
 	"context"
+	"time"
 
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/rootkeys"
@@ -17,6 +18,9 @@ type AuthzConfig struct {
 	CacheBytes    int64  `yaml:"cache_bytes" default:"67108864" help:"how much memory the kept results of authorizers may take"`
 	HideCanonical bool   `yaml:"hide_canonical_string" help:"whether the answer to a signature that does not match leaves out what should have been signed; AWS tells it, and it repeats all signed headers"`
 }
+
+// authorizerTimeout is how long an authorizer may take (spec/rest.md 3.5), and so how long an authz that ends waits for those it has asked.
+const authorizerTimeout = 29 * time.Second
 
 // authzNode is the role authz, with the connections to functions that it opens.
 type authzNode struct {
@@ -39,7 +43,7 @@ func newAuthz(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.authz = h.grpcNode(service, "authz.grpc_listen", h.config.Authz.GRPCListen)
+	h.authz = h.grpcNode(service, "authz.grpc_listen", h.config.Authz.GRPCListen, authorizerTimeout)
 	return &authzNode{h.authz, invoker}, nil
 }
 

@@ -18,7 +18,7 @@ func newCache(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.cache = h.grpcNode(service, "cache.grpc_listen", h.config.Cache.GRPCListen)
+	h.cache = h.grpcNode(service, "cache.grpc_listen", h.config.Cache.GRPCListen, 0)
 	return h.cache, nil
 }
 

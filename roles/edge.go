@@ -149,7 +149,7 @@ func buildEdge(h *house, sockets []edge.Socket, fallback http.Handler) (*edgeNod
 		return nil, err
 	}
 	n := &edgeNode{house: h, service: service, invoker: invoker, access: access, asker: asker, nodes: directory,
-		server: h.newServer()}
+		server: h.newServer(h.grace(c.DrainGrace) + c.DrainTimeout)}
 	service.Register(n.server)
 	h.edge.Store(n)
 	return n, nil

@@ -24,12 +24,13 @@ type FunctionsConfig struct {
 	functions.Config `yaml:",inline"`
 	Listen           string        `yaml:"listen" help:"address where edges, authz and admin in other processes invoke functions"`
 	DrainGrace       time.Duration `yaml:"drain_grace" default:"5s" help:"how long a host that is told to end goes on, not ready and asking its callers to go to another"`
+	DrainTimeout     time.Duration `yaml:"drain_timeout" default:"30s" help:"how long invocations in flight may take after that"`
 }
 
 // Check tells which setting breaks which rule.
 func (c *FunctionsConfig) Check() error {
-	if c.DrainGrace < 0 {
-		return settings.Refuse("drain_grace", "must not be negative")
+	if c.DrainGrace < 0 || c.DrainTimeout < 0 {
+		return settings.Refuse("drain_grace", "must not be negative, nor drain_timeout")
 	}
 	return c.Config.Check()
 }
@@ -39,6 +40,15 @@ type functionsHost struct {
 	house *house
 	*functions.Service
 	follower *snapshots.Follower
+	open     chan struct{} // closed when others reach it
+}
+
+// Ready is closed when invocations are taken.
+func (f *functionsHost) Ready() <-chan struct{} {
+	if f.house.config.Functions.Listen == "" {
+		return f.Service.Ready()
+	}
+	return f.open
 }
 
 func newFunctions(h *house) (run.Service, error) {
@@ -60,16 +70,17 @@ func newFunctions(h *house) (run.Service, error) {
 		return nil, err
 	}
 	h.functions.Store(s)
-	return &functionsHost{h, s, follower}, nil
+	return &functionsHost{h, s, follower, make(chan struct{})}, nil
 }
 
-// Run answers until ctx ends, and for the grace after that.
+// Run answers until ctx ends, and for the grace after that. Others reach it as soon as it knows what was declared: who is
+// told that there is no such function does not ask another host.
 func (f *functionsHost) Run(ctx context.Context) error {
 	config := f.house.config.Functions
 	g, ctx := errgroup.WithContext(ctx)
 	answering := face{
 		setting: "functions.listen", address: config.Listen, secure: f.house.serverTLS("edge", "authz", "admin"),
-		handler: f.Handler(), grace: f.house.grace(config.DrainGrace),
+		handler: f.Handler(), grace: f.house.grace(config.DrainGrace), drain: config.DrainTimeout, after: f.follower.Loaded(), open: f.open,
 	}.keep(ctx, g)
 	g.Go(func() error { return f.Service.Run(answering) })
 	g.Go(func() error { return f.follower.Run(answering) })

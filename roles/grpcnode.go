@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -27,14 +28,17 @@ type answerer interface {
 	Run(context.Context) error
 }
 
-func (h *house) grpcNode(service answerer, setting, listen string) *grpcNode {
-	n := &grpcNode{service, h.newServer(), setting, listen}
+// grpcNode makes one whose calls in flight may take a while when it ends; 0 is rpc.DefaultStopTimeout.
+func (h *house) grpcNode(service answerer, setting, listen string, drain time.Duration) *grpcNode {
+	n := &grpcNode{service, h.newServer(drain), setting, listen}
 	service.Register(n.server)
 	return n
 }
 
-func (h *house) newServer() *rpc.Server {
-	return rpc.NewServer(h.serverConfig())
+func (h *house) newServer(drain time.Duration) *rpc.Server {
+	c := h.serverConfig()
+	c.StopTimeout = drain
+	return rpc.NewServer(c)
 }
 
 // serverConfig is how a server of this process knows its callers: by their certificates, or by what they say where the

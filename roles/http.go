@@ -19,9 +19,15 @@ type face struct {
 	handler          http.Handler
 	// grace is how long it goes on when it is told to end, asking its clients to leave.
 	grace time.Duration
+	// drain is how long requests in flight may take after that.
+	drain time.Duration
+	// after is closed when there is something to answer; nil is at once.
+	after <-chan struct{}
+	// open is closed when it listens; nil where nobody waits for that.
+	open chan struct{}
 }
 
-// stopTimeout is how long requests in flight may take when a process stops.
+// stopTimeout is how long requests to the control plane may take when a process stops.
 const stopTimeout = 5 * time.Second
 
 // serve answers HTTP/1.1 and HTTP/2 until ctx ends and the grace is over, then lets requests in flight end.
@@ -29,6 +35,9 @@ func (f face) serve(ctx context.Context) error {
 	l, err := net.Listen("tcp", f.address)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.setting, err)
+	}
+	if f.open != nil {
+		close(f.open)
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -54,7 +63,7 @@ func (f face) serve(ctx context.Context) error {
 		return err
 	case <-grace.C:
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {
 		_ = server.Close() // requests that do not end are cut
@@ -71,6 +80,13 @@ func (f face) keep(ctx context.Context, g *errgroup.Group) context.Context {
 		if f.address == "" {
 			<-ctx.Done()
 			return nil
+		}
+		if f.after != nil {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-f.after:
+			}
 		}
 		return f.serve(ctx)
 	})

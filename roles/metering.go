@@ -49,7 +49,7 @@ func newMetering(h *house) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.metering = h.grpcNode(service, "metering.grpc_listen", c.GRPCListen)
+	h.metering = h.grpcNode(service, "metering.grpc_listen", c.GRPCListen, 0)
 	return &meteringNode{h.metering, service}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,6 +21,13 @@ import (
 // maxAnswer bounds what is read of an answer: Lambda's limit on payloads and room for its error objects.
 const maxAnswer = 7 << 20
 
+const (
+	// idleTimeout is less than a functions host goes on when it is told to end (functions.drain_grace): none of its connections
+	// stands idle when it closes them, where an invocation could just have been written.
+	idleTimeout = 4 * time.Second
+	dialTimeout = 3 * time.Second
+)
+
 // Client speaks the Lambda Invoke form over HTTP. Safe for concurrent use; it holds no goroutine but those of idle
 // connections, which Close ends.
 type Client struct{ http *http.Client }
@@ -27,14 +35,27 @@ type Client struct{ http *http.Client }
 // NewClient makes a Client with connections of its own; secure is the TLS configuration of those to https addresses, nil
 // the standard one.
 func NewClient(secure *tls.Config) *Client {
+	dialer := &net.Dialer{Timeout: dialTimeout}
 	return &Client{&http.Client{
 		Transport: &http.Transport{
-			TLSClientConfig: secure,
-			Proxy:           http.ProxyFromEnvironment, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
+			DialContext: dialer.DialContext, DialTLSContext: dialTwice(&tls.Dialer{NetDialer: dialer, Config: secure}), TLSClientConfig: secure,
+			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 64, IdleConnTimeout: idleTimeout, DisableCompression: true,
 		},
 		// A redirected POST would lose its payload; the form knows no redirects.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// dialTwice tries a second time when a connection does not come about: a host that ends resets those that its kernel has taken
+// and it has not, and nothing was asked over them.
+func dialTwice(d *tls.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := d.DialContext(ctx, network, address)
+		if err != nil && ctx.Err() == nil {
+			return d.DialContext(ctx, network, address)
+		}
+		return c, err
+	}
 }
 
 // Close ends idle connections.

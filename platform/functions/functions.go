@@ -1,7 +1,7 @@
 // Package functions invokes functions by their ARN, in the Lambda Invoke form, whoever answers it: a function host in this
 // process, a function host elsewhere, or any HTTP target that takes the form.
 //
-// It runs nothing itself and retries nothing.
+// It runs nothing itself and retries nothing that it has asked.
 //
 // The surprise: a function that fails is not an error here. Lambda answers 200 with X-Amz-Function-Error, and what that
 // means differs by the kind of integration; so it is a Result. An Error is an invocation that never became one.

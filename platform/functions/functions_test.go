@@ -2,11 +2,15 @@ package functions
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -143,6 +147,38 @@ func TestUnreachable(t *testing.T) {
 	}
 	if _, err := NewClient(nil).Post(context.Background(), "://", nil, Options{}); err == nil {
 		t.Error("posted to nowhere")
+	}
+}
+
+// resetting resets the first connection before it has said anything, as a host does that ends with connections in its queue.
+type resetting struct {
+	net.Listener
+	once sync.Once
+}
+
+func (l *resetting) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.once.Do(func() {
+			err = errors.Join(c.(*net.TCPConn).SetLinger(0), c.Close())
+			if err == nil {
+				c, err = l.Listener.Accept()
+			}
+		})
+	}
+	return c, err
+}
+
+func TestAConnectionThatWasNeverTakenIsTriedAgain(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `"answer"`) }))
+	s.Listener = &resetting{Listener: s.Listener}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	got, err := invoker(t, Config{Endpoint: s.URL, TLS: &tls.Config{RootCAs: roots}}).Invoke(context.Background(), f, nil, Options{})
+	if err != nil || string(got.Payload) != `"answer"` {
+		t.Errorf("%s, %v", got.Payload, err)
 	}
 }
 
