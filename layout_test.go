@@ -47,6 +47,9 @@ var coreForbidden = []string{"os", "net", "net/http", "log", "log/slog", "google
 // coreLeaves import no other core package but regex, so that they could be lifted out as libraries.
 var coreLeaves = []string{"arn", "regex", "vtl", "jsonpath", "schema", "policy", "sigv4", "jwt", "throttle"}
 
+// testHelpers may be imported by the tests of every floor.
+var testHelpers = []string{"platform/casetest", "platform/etcdtest", "platform/natstest"}
+
 // onlyIn names the packages that may import a third-party module; tests are free.
 var onlyIn = map[string][]string{
 	"go.etcd.io/etcd/server/v3":         {"roles", "platform/etcdtest"},
@@ -149,7 +152,7 @@ func checkOurImport(t *testing.T, s source, imp string) {
 	switch {
 	case s.dir == ".":
 		return
-	case s.isTest() && (imp == "platform/etcdtest" || imp == "platform/natstest" || target == "roles" && floor == "cmd"):
+	case s.isTest() && (slices.Contains(testHelpers, imp) || target == "roles" && floor == "cmd"):
 		return
 	case floor == target:
 		checkInsideFloor(t, s, floor, imp)

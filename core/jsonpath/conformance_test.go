@@ -2,80 +2,39 @@ package jsonpath
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/limen-gateway/limen/platform/casetest"
 )
 
 // pathCase is a case in the format of conformance/README.md; the own cases of this package have the same form.
 type pathCase struct {
-	Name  string
+	casetest.About
 	Input struct {
 		Document json.RawMessage
 		Path     string
 	}
-	Expect          *pathExpect
-	Disputed        bool
-	ExpectByVersion map[string]*pathExpect
-}
-
-type pathExpect struct {
-	Definite *bool
-	Value    json.RawMessage
-	Error    string
-}
-
-// newest is the library version that a disputed case is judged by: this package follows the newest.
-const newest = "3.0.0-SNAPSHOT"
-
-func readCases[T any](t *testing.T, path string) []T {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	Expect struct {
+		Definite *bool
+		Value    json.RawMessage
+		Error    string
 	}
-	var file struct{ Cases []T }
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(path, err)
-	}
-	if len(file.Cases) == 0 {
-		t.Fatal(path, "has no cases")
-	}
-	return file.Cases
+	Disputed, ExpectByVersion json.RawMessage
 }
 
 func TestConformance(t *testing.T) {
-	dir := os.Getenv("LIMEN_CONFORMANCE")
-	if dir == "" {
-		t.Skip("LIMEN_CONFORMANCE does not name the folder of the conformance cases")
-	}
-	passed, total, disputed, ofDisputed := 0, 0, 0, 0
-	for _, c := range readCases[pathCase](t, filepath.Join(dir, "jsonpath", "cases.json")) {
-		if c.Disputed {
-			c.Expect = c.ExpectByVersion[newest]
+	casetest.Judge(t, "jsonpath", func(t *testing.T, c pathCase) {
+		if c.Disputed != nil {
+			t.Skip("disputed: versions of the library differ")
 		}
-		ok := t.Run(c.Name, c.judge)
-		if c.Disputed {
-			ofDisputed++
-			disputed += count(ok)
-		} else {
-			total++
-			passed += count(ok)
-		}
-	}
-	t.Logf("jsonpath: %d of %d; as the newest version in %d of %d disputed", passed, total, disputed, ofDisputed)
-}
-
-func count(ok bool) int {
-	if ok {
-		return 1
-	}
-	return 0
+		c.judge(t)
+	})
 }
 
 // TestCases runs the cases of this package.
 func TestCases(t *testing.T) {
-	for _, c := range readCases[pathCase](t, filepath.Join("testdata", "cases.json")) {
+	for _, c := range casetest.Read[pathCase](t, filepath.Join("testdata", "cases.json")) {
 		t.Run(c.Name+"/"+c.Input.Path, c.judge)
 	}
 }
@@ -89,7 +48,7 @@ func (c pathCase) judge(t *testing.T) {
 	if c.Expect.Error == "" {
 		v, err := ParseJSON(string(c.Expect.Value))
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("the value that the case expects: %v", err)
 		}
 		want = v.String()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/limen-gateway/limen/core/expression"
 	"github.com/limen-gateway/limen/core/jsonpath"
 	"github.com/limen-gateway/limen/core/vtl"
+	"github.com/limen-gateway/limen/platform/casetest"
 )
 
 // request is an Input whose facts are those of a vector.
@@ -88,29 +89,30 @@ var otherObjects = map[string]string{
 	"real-passthrough-all": "stage variables in the order of the vector; a stage's have none, and come by name",
 }
 
+// TestVectors runs the vectors of the project.
 func TestVectors(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "vtl", "testdata", "cases.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	passed, total := 0, 0
 	for line := range strings.Lines(string(text)) {
-		v, err := jsonpath.ParseJSON(strings.TrimSpace(line))
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := v.Get("name").Text()
-		if !vectorFeatures[v.Get("feature").Text()] || v.Get("profile").Text() != "apigw" || otherObjects[name] != "" {
-			continue
-		}
-		total++
-		if wrong := checkVector(v); wrong != "" {
-			t.Errorf("%s: %q: %s", name, v.Get("template").Text(), wrong)
-			continue
-		}
-		passed++
+		judgeVector(t, line)
 	}
-	t.Logf("mapping: %d of %d vectors with the service's objects", passed, total)
+}
+
+// judgeVector passes over vectors that are judged without these objects.
+func judgeVector(t *testing.T, line string) {
+	v, err := jsonpath.ParseJSON(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := v.Get("name").Text()
+	if !vectorFeatures[v.Get("feature").Text()] || v.Get("profile").Text() != "apigw" || otherObjects[name] != "" {
+		return
+	}
+	if wrong := checkVector(v); wrong != "" {
+		t.Errorf("%s: %q, with the service's objects: %s", name, v.Get("template").Text(), wrong)
+	}
 }
 
 func checkVector(v jsonpath.Value) string {
@@ -141,57 +143,48 @@ func checkVector(v jsonpath.Value) string {
 	return ""
 }
 
-// The cases of the conformance folder are not ours to copy: they are read where the environment says they are.
-const conformanceFolder = "LIMEN_CONFORMANCE"
+// rendersCase is a case of area mapping that needs no gateway.
+type rendersCase struct {
+	casetest.About
+	Expect struct {
+		Renders []struct {
+			Template string
+			Context  map[string]json.RawMessage
+			Output   *string
+		}
+	}
+}
 
-// TestConformance runs the cases of area mapping that need no gateway.
+// TestConformance runs the cases of area mapping that need no gateway, and the vectors of area vtl that lean on the service's
+// objects.
 func TestConformance(t *testing.T) {
-	folder := os.Getenv(conformanceFolder)
-	if folder == "" {
-		t.Skipf("%s does not say where the conformance cases are", conformanceFolder)
+	casetest.Judge(t, "mapping", func(t *testing.T, c rendersCase) { c.judge(t) })
+	casetest.JudgeLines(t, "vtl", judgeVector)
+}
+
+func (c rendersCase) judge(t *testing.T) {
+	if len(c.Expect.Renders) == 0 {
+		t.Error("the case renders nothing")
 	}
-	text, err := os.ReadFile(filepath.Join(folder, "mapping", "cases.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Cases []struct {
-			Name   string
-			Expect struct {
-				Renders []struct {
-					Template, Output string
-					Context          map[string]string
-				}
-			}
+	for _, r := range c.Expect.Renders {
+		if r.Output == nil {
+			t.Fatalf("%s has no output", r.Template)
 		}
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(err)
-	}
-	passed, total, steps := 0, 0, 0
-	for _, c := range file.Cases {
-		if len(c.Expect.Renders) == 0 {
-			steps++
-			continue
-		}
-		for _, r := range c.Expect.Renders {
-			total++
-			variables := []vtl.Variable{{Name: "util", Value: vtl.ObjectValue(utilities{})}}
-			for name, value := range r.Context {
-				variables = append(variables, vtl.Variable{Name: name, Value: vtl.StringValue(value)})
-			}
-			p, err := vtl.CompileText(r.Template, vtl.Options{})
+		variables := []vtl.Variable{{Name: "util", Value: vtl.ObjectValue(utilities{})}}
+		for name, text := range r.Context {
+			value, err := new(reader).read(string(text))
 			if err != nil {
-				t.Errorf("%s: %v", c.Name, err)
-				continue
+				t.Fatalf("%s: %v", name, err)
 			}
-			out, err := p.Render(variables, vtl.Limits{}, nil)
-			if err != nil || string(out) != r.Output {
-				t.Errorf("%s: %s of %q: %q %v, want %q", c.Name, r.Template, r.Context, out, err, r.Output)
-				continue
-			}
-			passed++
+			variables = append(variables, vtl.Variable{Name: name, Value: value})
+		}
+		p, err := vtl.CompileText(r.Template, vtl.Options{})
+		var out []byte
+		if err == nil {
+			out, err = p.Render(variables, vtl.Limits{}, nil)
+		}
+		if err != nil || string(out) != *r.Output {
+			t.Errorf("%s of %s: got %q %v, want %q", r.Template, r.Context, out, err, *r.Output)
 		}
 	}
-	t.Logf("mapping: %d of %d renders; %d cases have steps and need a gateway", passed, total, steps)
 }

@@ -2,17 +2,18 @@ package policy
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/limen-gateway/limen/platform/casetest"
 )
 
 // policyCase is a case in the format of conformance/README.md; the own cases of this package have the same form and may say
 // more: the kind of the document is told by the presence of api, and reason is a part of the explanation.
 type policyCase struct {
-	Name, What string
-	Input      struct {
+	casetest.About
+	Input struct {
 		Kind     string
 		API      *API
 		Policies []json.RawMessage
@@ -26,40 +27,13 @@ type policyCase struct {
 	Expect struct{ Decision, Reason string }
 }
 
-func readCases[T any](t *testing.T, path string) []T {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct{ Cases []T }
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(path, err)
-	}
-	if len(file.Cases) == 0 {
-		t.Fatal(path, "has no cases")
-	}
-	return file.Cases
-}
-
 func TestConformance(t *testing.T) {
-	dir := os.Getenv("LIMEN_CONFORMANCE")
-	if dir == "" {
-		t.Skip("LIMEN_CONFORMANCE does not name the folder of the conformance cases")
-	}
-	passed, total := 0, 0
-	for _, c := range readCases[policyCase](t, filepath.Join(dir, "iam-policy", "cases.json")) {
-		total++
-		if t.Run(c.Name, c.judge) {
-			passed++
-		}
-	}
-	t.Logf("iam-policy: %d of %d", passed, total)
+	casetest.Judge(t, "iam-policy", func(t *testing.T, c policyCase) { c.judge(t) })
 }
 
 // TestCases runs the cases of this package.
 func TestCases(t *testing.T) {
-	for _, c := range readCases[policyCase](t, filepath.Join("testdata", "cases.json")) {
+	for _, c := range casetest.Read[policyCase](t, filepath.Join("testdata", "cases.json")) {
 		t.Run(c.What, c.judge)
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/limen-gateway/limen/platform/casetest"
 )
 
 func TestParseErrors(t *testing.T) {
-	for _, c := range readCases[struct{ Text, Kind, Error string }](t, filepath.Join("testdata", "errors.json")) {
+	for _, c := range casetest.Read[struct{ Text, Kind, Error string }](t, filepath.Join("testdata", "errors.json")) {
 		kind := Identity
 		if c.Kind == "resource" {
 			kind = Resource

@@ -2,61 +2,39 @@ package schema
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-)
 
-func readCases[T any](t *testing.T, path string) []T {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct{ Cases []T }
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(path, err)
-	}
-	if len(file.Cases) == 0 {
-		t.Fatal(path, "has no cases")
-	}
-	return file.Cases
-}
+	"github.com/limen-gateway/limen/platform/casetest"
+)
 
 // vector is a case of the area json-schema-draft4 in the format of conformance/README.md.
 type vector struct {
-	Name, What string
-	Input      struct{ Schema json.RawMessage }
-	Expect     struct {
+	casetest.About
+	Input  struct{ Schema json.RawMessage }
+	Expect struct {
 		Tests []struct {
 			What  string
 			Data  json.RawMessage
-			Valid bool
+			Valid *bool
 		}
 	}
 }
 
 func TestConformance(t *testing.T) {
-	dir := os.Getenv("LIMEN_CONFORMANCE")
-	if dir == "" {
-		t.Skip("LIMEN_CONFORMANCE does not name the folder of the conformance cases")
-	}
-	passed, total := 0, 0
-	for _, c := range readCases[vector](t, filepath.Join(dir, "json-schema-draft4", "cases.json")) {
-		total++
-		if t.Run(c.Name, c.judge) {
-			passed++
-		}
-	}
-	t.Logf("json-schema-draft4: %d of %d", passed, total)
+	casetest.Judge(t, "json-schema-draft4", func(t *testing.T, c vector) { c.judge(t) })
 }
 
 func (c vector) judge(t *testing.T) {
 	s := compile(t, map[string]string{"Model": string(c.Input.Schema)}, "Model")
+	if len(c.Expect.Tests) == 0 {
+		t.Error("the case tests nothing")
+	}
 	for _, test := range c.Expect.Tests {
-		if f := s.Check(string(test.Data)); (f == nil) != test.Valid {
-			t.Errorf("%s, %s: %s on %s: %s", c.What, test.What, c.Input.Schema, test.Data, f)
+		switch f := s.Check(string(test.Data)); {
+		case test.Valid == nil || test.Data == nil:
+			t.Errorf("%s: a test wants data, and valid", test.What)
+		case (f == nil) != *test.Valid:
+			t.Errorf("%s, %s: %s on %s: got %s, want valid %v", c.What, test.What, c.Input.Schema, test.Data, f, *test.Valid)
 		}
 	}
 }
@@ -82,58 +60,4 @@ func tryCompile(models map[string]string, name string) (*Schema, error) {
 		m.Documents[name] = d
 	}
 	return m.Compile(name)
-}
-
-// TestValidation takes models and bodies out of the recorded cases of the area validation: what does not depend on methods.
-func TestValidation(t *testing.T) {
-	dir := os.Getenv("LIMEN_CONFORMANCE")
-	if dir == "" {
-		t.Skip("LIMEN_CONFORMANCE does not name the folder of the conformance cases")
-	}
-	type step struct {
-		ID, Call string
-		Params   struct{ Name, Schema string }
-		Request  *struct {
-			Method string
-			Body   *struct{ JSON json.RawMessage }
-		}
-		Expect struct {
-			Status any
-			Body   struct{ JSON struct{ Message string } }
-		}
-	}
-	judged := 0
-	for _, c := range readCases[struct {
-		Name  string
-		Steps []step
-	}](t, filepath.Join(dir, "validation", "cases.json")) {
-		models, last := map[string]string{}, ""
-		for _, s := range c.Steps {
-			if s.Call == "apigateway.CreateModel" {
-				last = s.Params.Name
-				models[last] = strings.NewReplacer("{{s0.id}}", api, "{{s2.id}}", api).Replace(s.Params.Schema)
-			}
-		}
-		compiled := compile(t, models, last)
-		for _, s := range c.Steps {
-			if s.Request == nil || strings.HasPrefix(s.Expect.Body.JSON.Message, "Missing required request parameters") {
-				continue
-			}
-			body := ""
-			if s.Request.Body != nil {
-				body = string(s.Request.Body.JSON)
-			}
-			f := compiled.Check(body)
-			if refused := s.Expect.Body.JSON.Message == "Invalid request body"; refused {
-				judged++
-				if f == nil {
-					t.Errorf("%s, %s: %s is taken", c.Name, s.ID, body)
-				}
-			}
-		}
-	}
-	t.Logf("validation: %d refused bodies judged", judged)
-	if judged == 0 {
-		t.Error("no body was judged")
-	}
 }

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/limen-gateway/limen/platform/casetest"
 )
 
 // TestCases runs the cases of this package: a model, others that it refers to, and bodies with what is wrong with them.
 func TestCases(t *testing.T) {
-	for _, c := range readCases[struct {
+	for _, c := range casetest.Read[struct {
 		Name   string
 		Schema json.RawMessage
 		Models map[string]json.RawMessage
@@ -37,7 +39,7 @@ func TestCases(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	for _, c := range readCases[struct {
+	for _, c := range casetest.Read[struct {
 		Schema, Error string
 		Models        map[string]string
 	}](t, filepath.Join("testdata", "errors.json")) {
@@ -68,7 +70,7 @@ func TestErrors(t *testing.T) {
 
 // TestKnownGaps: where our words are not the service's. An entry that no longer differs must go.
 func TestKnownGaps(t *testing.T) {
-	for _, c := range readCases[struct {
+	for _, c := range casetest.Read[struct {
 		Schema                json.RawMessage
 		Body, Service, Reason string
 	}](t, filepath.Join("testdata", "gaps.json")) {

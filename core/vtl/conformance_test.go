@@ -3,20 +3,17 @@ package vtl
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
-)
 
-// The cases of the conformance folder are not ours to copy: they are read where the environment says they are.
-const conformanceFolder = "LIMEN_CONFORMANCE"
+	"github.com/limen-gateway/limen/platform/casetest"
+)
 
 // stockOnly are cases whose one output is a stock Velocity's and not the service's, which turns invalid references into the
 // empty string before they are escaped or assigned (spec/vtl.md 1.4, 2.5).
 var stockOnly = map[string]bool{"vtl/46781e0507": true, "vtl/0900f36fd8": true}
 
 type conformanceCase struct {
-	Name  string
+	casetest.About
 	Input struct {
 		Context  json.RawMessage
 		Template string
@@ -28,38 +25,37 @@ type conformanceCase struct {
 	}
 }
 
+// TestConformance runs each case in both modes, and the vectors beside the cases.
 func TestConformance(t *testing.T) {
-	folder := os.Getenv(conformanceFolder)
-	if folder == "" {
-		t.Skipf("%s does not say where the conformance cases are", conformanceFolder)
-	}
-	text, err := os.ReadFile(filepath.Join(folder, "vtl", "cases.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct{ Cases []conformanceCase }
-	if err = json.Unmarshal(text, &file); err != nil {
-		t.Fatal(err)
-	}
-	passed, total := 0, 0
-	for _, c := range file.Cases {
-		outputs := []*string{c.Expect.Output, c.Expect.Output}
-		if c.Expect.APIGatewayOutput != nil {
-			outputs[1] = c.Expect.APIGatewayOutput
+	casetest.Judge(t, "vtl", func(t *testing.T, c conformanceCase) { c.judge(t) })
+	casetest.JudgeLines(t, "vtl", func(t *testing.T, line string) {
+		x, err := readVector(line)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for i, want := range outputs {
-			if i == 1 && stockOnly[c.Name] {
-				continue
-			}
-			total++
-			if wrong := c.check(Options{Stock: i == 0}, want); wrong != "" {
-				t.Errorf("%s, stock %v: %q: %s", c.Name, i == 0, c.Input.Template, wrong)
-				continue
-			}
-			passed++
+		if wrong := x.check(); wrong != "" {
+			t.Errorf("%q: %s", x.Template, wrong)
 		}
+	})
+}
+
+func (c *conformanceCase) judge(t *testing.T) {
+	if (c.Expect.Output == nil) == (c.Expect.Error == "") {
+		t.Fatal("the case wants one of output and error")
 	}
-	t.Logf("vtl: conformance %d of %d, each case in both modes", passed, total)
+	if wrong := c.check(Options{Stock: true}, c.Expect.Output); wrong != "" {
+		t.Errorf("stock Velocity: %q: %s", c.Input.Template, wrong)
+	}
+	want := c.Expect.Output
+	if c.Expect.APIGatewayOutput != nil {
+		want = c.Expect.APIGatewayOutput
+	}
+	if stockOnly[c.Name] {
+		return
+	}
+	if wrong := c.check(Options{}, want); wrong != "" {
+		t.Errorf("API Gateway: %q: %s", c.Input.Template, wrong)
+	}
 }
 
 func (c *conformanceCase) check(o Options, want *string) string {

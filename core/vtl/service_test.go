@@ -3,6 +3,7 @@ package vtl
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math/big"
 	"net/url"
 	"strconv"
@@ -383,12 +384,23 @@ type vector struct {
 	params, context, stage       prototype
 }
 
+// vectorMembers are the members of a vector, with those that are for its readers: about, assumes, and the rows it shows.
+var vectorMembers = map[string]bool{
+	"name": true, "feature": true, "tier": true, "profile": true, "template": true, "body": true, "params": true, "context": true,
+	"stageVariables": true, "output": true, "error": true, "overrides": true, "about": true, "assumes": true, "rows": true,
+}
+
 func readVector(line string) (vector, error) {
 	v, err := readJSON(line)
 	if err != nil {
 		return vector{}, err
 	}
 	m := v.Map()
+	for name := range m.All() {
+		if !vectorMembers[name.text()] {
+			return vector{}, fmt.Errorf("a vector has no member %s", name.text())
+		}
+	}
 	text := func(name string) string {
 		x, _ := m.Get(name)
 		return x.text()

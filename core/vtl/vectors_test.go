@@ -41,6 +41,8 @@ func (x *vector) check() string {
 		out, err = p.Render(variables, Limits{}, nil)
 	}
 	switch {
+	case (x.Error == "") == (x.Output == nil):
+		return "the vector wants one of output and error"
 	case x.Error != "":
 		if err == nil {
 			return fmt.Sprintf("got %q, want an error (%s)", out, x.Error)

@@ -21,7 +21,7 @@ type Case struct {
 	Backends map[string]Backend `json:"backends"`
 	Steps    []Step             `json:"steps"`
 
-	// Of cases without steps, which are not judged here.
+	// Of cases without steps, which the engines judge.
 	Input           json.RawMessage `json:"input"`
 	Expect          json.RawMessage `json:"expect"`
 	Engines         json.RawMessage `json:"engines"`
@@ -231,8 +231,8 @@ type Area struct {
 	Name string
 	// Cases are as they are written; they are read one by one, so that a wrong one fails alone.
 	Cases []json.RawMessage
-	// Vectors counts the lines of cases.jsonl beside them, which have a format of their own.
-	Vectors int
+	// Vectors are the names of the lines of cases.jsonl beside them, which have a format of their own.
+	Vectors []string
 }
 
 // ReadAreas reads the areas of a folder, all or the one that is named.
@@ -275,11 +275,21 @@ func readArea(folder string) (Area, error) {
 	if file.Format != 1 || file.Area == "" {
 		return Area{}, fmt.Errorf("%s: format %d of area %q is not known", folder, file.Format, file.Area)
 	}
-	lines, err := os.ReadFile(filepath.Join(folder, "cases.jsonl"))
+	vectors, err := readVectors(filepath.Join(folder, "cases.jsonl"), file.Area)
+	return Area{file.Area, file.Cases, vectors}, err
+}
+
+func readVectors(path, area string) (names []string, err error) {
+	lines, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Area{}, err
+		return nil, err
 	}
-	return Area{file.Area, file.Cases, bytes.Count(lines, []byte("\n"))}, nil
+	for line := range bytes.Lines(lines) {
+		var named struct{ Name string }
+		_ = json.Unmarshal(line, &named) // an unnamed line fails without a name
+		names = append(names, area+"/"+named.Name)
+	}
+	return names, nil
 }
 
 // Operation says how a control-plane call travels.

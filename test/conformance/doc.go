@@ -4,8 +4,8 @@
 // scripts are played, and fake backends stand where a case wants functions, HTTP servers, an OpenID issuer or AWS services.
 //
 // A case is read strictly: a member, an operator or a placeholder that the runner does not know fails the case, and so does
-// a case that looked at nothing. What cannot be faked is skipped with its reason. Cases without steps belong to the tests of
-// the packages that own these languages; they are counted here and not judged.
+// a case that looked at nothing. What cannot be faked is skipped with its reason. Cases without steps are judged by the tests
+// of the packages that own these languages: they are run, and their verdicts counted here with the others.
 //
 // The surprise: what a case starts from is an account of its own. With fewer root keys than cases an account is emptied
 // before it is used again.

@@ -3,6 +3,7 @@ package conformance
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -91,10 +92,10 @@ func TestReadAreas(t *testing.T) {
 		}
 	}
 	write("vtl/cases.json", `{"area":"vtl","format":1,"cases":[{}]}`)
-	write("vtl/cases.jsonl", "{}\n{}\n")
+	write("vtl/cases.jsonl", "{\"name\":\"a\"}\n{\"name\":\"b\"}\n")
 	write("b/cases.json", `{"area":"b","format":1,"cases":[]}`)
 	areas, err := ReadAreas(dir, "")
-	if err != nil || len(areas) != 2 || areas[1].Vectors != 2 {
+	if err != nil || len(areas) != 2 || !slices.Equal(areas[1].Vectors, []string{"vtl/a", "vtl/b"}) {
 		t.Errorf("%v, %v", areas, err)
 	}
 	if areas, err := ReadAreas(dir, "b"); err != nil || len(areas) != 1 {

@@ -23,9 +23,6 @@ const (
 	Skipped
 )
 
-// judgedElsewhere is the reason of cases without steps.
-const judgedElsewhere = "judged by the packages' tests"
-
 // Result is the verdict of one case.
 type Result struct {
 	Area, Name string
@@ -37,6 +34,8 @@ type Result struct {
 type Suite struct {
 	Target     *Target
 	Operations map[string]Operation
+	// Engines have judged the cases without steps.
+	Engines Verdicts
 	// Listen is the address of this machine where the gateway reaches the fakes.
 	Listen string
 	// AWS, when it is not nil, serves the stand-ins of each case at one address too.
@@ -55,7 +54,7 @@ func (s *Suite) Run(ctx context.Context, areas []Area, each func(Result)) {
 	for _, a := range areas {
 		for _, text := range a.Cases {
 			c, err := readCase(text)
-			if s.Only != "" && !strings.Contains(c.Name, s.Only) {
+			if !strings.Contains(c.Name, s.Only) {
 				continue
 			}
 			r := Result{Area: a.Name, Name: c.Name}
@@ -66,23 +65,27 @@ func (s *Suite) Run(ctx context.Context, areas []Area, each func(Result)) {
 			}
 			each(r)
 		}
-		for range a.Vectors {
-			if s.Only == "" {
-				each(Result{a.Name, "", Skipped, judgedElsewhere})
+		for _, name := range a.Vectors {
+			if strings.Contains(name, s.Only) {
+				verdict, reason := s.Engines.of(name)
+				each(Result{a.Name, name, verdict, reason})
 			}
+		}
+		for _, r := range s.Engines.failures(a.Name) {
+			each(r)
 		}
 	}
 }
 
 func (s *Suite) judge(ctx context.Context, c *Case) (Verdict, string) {
 	if c.Steps == nil {
-		return Skipped, judgedElsewhere
+		return s.Engines.of(c.Name)
 	}
 	if why := cannotFake(c); why != "" {
 		return Skipped, why
 	}
 	if err := s.play(ctx, c); err != nil {
-		return Failed, oneLine(err)
+		return Failed, oneLine(err.Error())
 	}
 	return Passed, ""
 }
@@ -129,8 +132,8 @@ func (s *Suite) account(ctx context.Context) (Key, error) {
 const lineLength = 700
 
 // oneLine is a reason as a line of the report.
-func oneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > lineLength {
 		text = text[:lineLength] + "…"
 	}

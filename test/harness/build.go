@@ -51,7 +51,7 @@ func build() (string, error) {
 
 // compile builds a program of the module at dir into bin/, as the Makefile does.
 func compile(dir, program, name string) (string, error) {
-	root, err := findRoot()
+	root, err := Root()
 	if err != nil {
 		return "", err
 	}
@@ -75,8 +75,8 @@ func compile(dir, program, name string) (string, error) {
 	return path, os.Rename(fresh, path)
 }
 
-// findRoot looks for the product's module above the working folder.
-func findRoot() (string, error) {
+// Root is the folder of the product's module, which is above the working folder.
+func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -95,13 +96,28 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	engines, err := askEngines(ctx, o.dir, areas)
+	if err != nil {
+		return false, err
+	}
 	report := conformance.NewReport(os.Stdout, gaps)
-	s := &conformance.Suite{Target: target, Operations: operations, Listen: o.listen, Only: o.only, AWS: stand}
+	s := &conformance.Suite{Target: target, Operations: operations, Engines: engines, Listen: o.listen, Only: o.only, AWS: stand}
 	s.Run(ctx, areas, report.Add)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
 	return report.Finish(o.only == ""), nil
+}
+
+func askEngines(ctx context.Context, dir string, areas []conformance.Area) (conformance.Verdicts, error) {
+	root, err := harness.Root()
+	if err != nil {
+		return conformance.Verdicts{}, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return conformance.Verdicts{}, err
+	}
+	return conformance.AskEngines(ctx, root, dir, areas)
 }
 
 // reach takes the gateway that runs, or starts one.
