@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/limen-gateway/limen/platform/rpc"
 	configv1 "github.com/limen-gateway/limen/proto/config/v1"
 	snapshotv1 "github.com/limen-gateway/limen/proto/snapshot/v1"
 	"github.com/limen-gateway/limen/services/admin/internal/draft"
@@ -52,6 +53,9 @@ func (c *Config) Follow(req *configv1.FollowRequest, stream grpc.ServerStreaming
 		return status.Error(codes.InvalidArgument, "the request must name its follower and a role that follows something")
 	}
 	ctx := stream.Context()
+	if err := speaksFor(ctx, req.Role); err != nil {
+		return err
+	}
 	for !c.mirror.isReady() {
 		select {
 		case <-c.mirror.wait():
@@ -65,6 +69,14 @@ func (c *Config) Follow(req *configv1.FollowRequest, stream grpc.ServerStreaming
 	}
 	defer c.leave(f)
 	return c.serve(req, stream, f)
+}
+
+// speaksFor refuses a caller of another role than the one that its request names.
+func speaksFor(ctx context.Context, role string) error {
+	if caller := rpc.Caller(ctx); string(caller) != role {
+		return status.Errorf(codes.PermissionDenied, "a caller of role %q may not follow or report as %q", caller, role)
+	}
+	return nil
 }
 
 func (c *Config) serve(req *configv1.FollowRequest, stream grpc.ServerStreamingServer[configv1.FollowResponse], f *follower) error {

@@ -161,6 +161,9 @@ func (c *Config) number(ctx context.Context, role, name string) (int32, error) {
 
 // Report takes over what a follower serves, whichever admin serves its stream: it goes where the follower is listed.
 func (c *Config) Report(ctx context.Context, req *configv1.ReportRequest) (*configv1.ReportResponse, error) {
+	if err := speaksFor(ctx, req.Role); err != nil {
+		return nil, err
+	}
 	for range 100 {
 		stored, err := c.storeReport(ctx, req)
 		if err != nil {
