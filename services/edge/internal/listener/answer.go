@@ -37,6 +37,11 @@ func (s *Server) note(x *exchange.Exchange) {
 	r.Add(executionlog.PhaseReceive, executionlog.Received, x.Request.Method, x.Request.Path, x.Request.Protocol, x.SourceIP())
 }
 
+// late refuses a request that has begun and does not go on.
+func late() *http1.Error {
+	return &http1.Error{Status: http.StatusRequestTimeout, Reason: "the request did not arrive in time"}
+}
+
 // refusal turns a request that cannot be read into an answer.
 func refusal(x *exchange.Exchange, e *http1.Error) {
 	r := &x.Record

@@ -243,7 +243,7 @@ func (c *conn) refuse(x *exchange.Exchange, err error) bool {
 	switch {
 	case errors.As(err, &refused):
 	case errors.Is(err, os.ErrDeadlineExceeded) && (x.Request.Method != "" || len(c.r.Buffered()) > 0):
-		refused = &http1.Error{Status: 408, Reason: "the request did not arrive in time"}
+		refused = late()
 	default:
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -58,6 +59,8 @@ func (s *Server) newHTTP2() *http.Server {
 	return &http.Server{
 		Handler: http.HandlerFunc(s.serveHTTP2), Protocols: &p, MaxHeaderBytes: 2 * (s.cfg.MaxHead + s.cfg.MaxTarget),
 		ReadHeaderTimeout: s.cfg.HeadTimeout, IdleTimeout: s.cfg.IdleTimeout, ErrorLog: nil,
+		// No stream can be reset on a connection that takes nothing more.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: s.cfg.WriteTimeout},
 	}
 }
 
@@ -76,7 +79,7 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err == nil {
-		err = s.readHTTP2(x, r)
+		err = s.readHTTP2(x, w, r)
 	}
 	var refused *http1.Error
 	switch {
@@ -119,7 +122,7 @@ func (s *Server) fill(x *exchange.Exchange, r *http.Request) error {
 	return http1.SplitTarget(q, r.RequestURI)
 }
 
-func (s *Server) readHTTP2(x *exchange.Exchange, r *http.Request) error {
+func (s *Server) readHTTP2(x *exchange.Exchange, w http.ResponseWriter, r *http.Request) error {
 	tooLarge := &http1.Error{Status: http.StatusRequestEntityTooLarge, Reason: "the body is too large"}
 	if r.ContentLength > int64(s.cfg.MaxBody) {
 		return tooLarge
@@ -127,6 +130,7 @@ func (s *Server) readHTTP2(x *exchange.Exchange, r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout)) // nothing is read behind the body
 	body := x.BodyBuffer()
 	for src := io.LimitReader(r.Body, int64(s.cfg.MaxBody)+1); ; {
 		if len(body) == cap(body) {
@@ -136,6 +140,9 @@ func (s *Server) readHTTP2(x *exchange.Exchange, r *http.Request) error {
 		body = body[:len(body)+n]
 		if err == io.EOF {
 			break
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return late()
 		}
 		if err != nil {
 			return err
@@ -171,6 +178,7 @@ func (s *Server) respondHTTP2(w http.ResponseWriter, x *exchange.Exchange) {
 		body = nil
 	}
 	s.closed(x, len(body), now)
+	_ = http.NewResponseController(w).SetWriteDeadline(now.Add(s.cfg.WriteTimeout)) // the end of the stream lifts it
 	w.WriteHeader(x.Response.Status)
 	if len(body) > 0 {
 		_, _ = w.Write(body)

@@ -2,8 +2,10 @@ package listener
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +17,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -432,6 +436,90 @@ func TestHTTP2_limits(t *testing.T) {
 			t.Fatalf("%.20s: %v %v, want %d", tt.path, res, err, tt.status)
 		}
 		res.Body.Close()
+	}
+}
+
+// speakHTTP2 begins HTTP/2 on a connection and sends count requests for path. Its streams may get 64 KiB each, and the connection
+// as much as window says.
+func speakHTTP2(t *testing.T, nc net.Conn, path string, count int, window uint32) *http2.Framer {
+	t.Helper()
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(nc, http2.ClientPreface)
+	f := http2.NewFramer(nc, nc)
+	_ = f.WriteSettings()
+	_ = f.WriteWindowUpdate(0, window)
+	var block bytes.Buffer
+	for h, id := hpack.NewEncoder(&block), uint32(1); count > 0; count, id = count-1, id+2 {
+		block.Reset()
+		for _, field := range []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "http"}, {Name: ":authority", Value: "h"}, {Name: ":path", Value: path}} {
+			_ = h.WriteField(field)
+		}
+		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// TestHTTP2_slowBody: a body that does not arrive is answered as over HTTP/1.1, and the connection goes on.
+func TestHTTP2_slowBody(t *testing.T) {
+	e := &echo{}
+	addr, secure, _ := start(t, Config{Handler: e, BodyTimeout: 200 * time.Millisecond})
+	for _, url := range []string{"http://" + addr, "https://" + secure} {
+		c := client(true)
+		defer c.CloseIdleConnections()
+		body, more := io.Pipe()
+		go func() { _, _ = more.Write([]byte("a")) }()
+		res, err := c.Post(url, "text/plain", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		if res.StatusCode != 408 || string(b) != `{"message":"Request Timeout"}` || err != nil {
+			t.Errorf("%d %q %v", res.StatusCode, b, err)
+		}
+		_ = res.Body.Close()
+		_ = more.Close()
+		if got := e.last(); got != "408 The request is not well formed: the request did not arrive in time." {
+			t.Error(got)
+		}
+	}
+}
+
+// TestHTTP2_anAnswerThatNobodyTakes: a client that gives its stream no more window loses the stream.
+func TestHTTP2_anAnswerThatNobodyTakes(t *testing.T) {
+	addr, _, _ := start(t, Config{WriteTimeout: 200 * time.Millisecond})
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	f := speakHTTP2(t, nc, "/large", 1, 1<<20)
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			t.Fatalf("the stream is not reset: %v", err)
+		}
+		if reset, ok := frame.(*http2.RSTStreamFrame); ok && reset.StreamID == 1 {
+			return
+		}
+	}
+}
+
+// TestHTTP2_aClientThatReadsNothing: when the connection itself takes nothing more, no stream can be reset: it is closed.
+func TestHTTP2_aClientThatReadsNothing(t *testing.T) {
+	l := newHandoff()
+	serve(t, Config{WriteTimeout: 200 * time.Millisecond}, Socket{Listener: l})
+	nc, theirs := net.Pipe() // holds nothing
+	defer nc.Close()
+	l.give(theirs)
+	f := speakHTTP2(t, nc, "/large", 1, 1<<20)
+	var err error
+	for err == nil {
+		err = f.WriteWindowUpdate(0, 1)
+	}
+	if !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("the connection stays: %v", err)
 	}
 }
 
