@@ -469,13 +469,19 @@ func TestDirectory(t *testing.T) {
 // are tried.
 func TestDirectoryAfterAnOutage(t *testing.T) {
 	s := natstest.Start(t)
+	var c clock
 	d := NewDirectory(s.Dial(t), nil)
+	d.link.now = c.now
 	d.note(entry{key: relayKey + "1", value: "192.0.2.1:9102", operation: jetstream.KeyValuePut})
 	d.note(entry{key: relayKey + "1", operation: jetstream.KeyValuePurge})
 	if got := d.Nodes(); !slices.Equal(got, []string{"192.0.2.1:9102"}) {
 		t.Errorf("right after the outage: %v", got)
 	}
-	d.link.note(time.Now().Add(-time.Hour))
+	d.link.note(c.now().Add(-time.Hour))
+	if got := d.Nodes(); !slices.Equal(got, []string{"192.0.2.1:9102"}) {
+		t.Errorf("right after one of the majority, which leaves the connection: %v", got)
+	}
+	c.advance(comesBackWithin + time.Second)
 	if got := d.Nodes(); len(got) > 0 {
 		t.Errorf("long after it: %v", got)
 	}

@@ -35,8 +35,8 @@ type Directory struct {
 
 type relayNode struct {
 	address string
-	// lapsed ones have not said that they are still there.
-	lapsed bool
+	// lapsed is since when it has not said that it is still there; zero while it has.
+	lapsed time.Time
 }
 
 // NewDirectory makes a directory that is empty until it runs. A nil log is the default one.
@@ -47,20 +47,22 @@ func NewDirectory(nc *nats.Conn, log *slog.Logger) *Directory {
 	return &Directory{nats: nc, link: newLink(nc, nil), log: log, nodes: map[string]relayNode{}}
 }
 
-// Nodes are the addresses of the nodes that take connections, in order. After an outage of NATS live nodes need a moment to
-// say that they are there; while none has, all that were there before may be tried.
+// Nodes are the addresses of the nodes that take connections, in order. After an outage of NATS, of the connection to it or
+// of the majority behind that, live nodes need a moment to say that they are there; while none has, all that were there
+// before may be tried.
 func (d *Directory) Nodes() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var live, lapsed []string
 	for _, n := range d.nodes {
-		if n.lapsed {
-			lapsed = append(lapsed, n.address)
-		} else {
+		switch {
+		case n.lapsed.IsZero():
 			live = append(live, n.address)
+		case !d.link.settled() || d.link.now().Sub(n.lapsed) <= comesBackWithin:
+			lapsed = append(lapsed, n.address)
 		}
 	}
-	if len(live) == 0 && !d.link.settled() {
+	if len(live) == 0 {
 		live = lapsed
 	}
 	slices.Sort(live)
@@ -126,10 +128,15 @@ func (d *Directory) note(e jetstream.KeyValueEntry) {
 	case jetstream.KeyValueDelete:
 		delete(d.nodes, e.Key()) // its node said so
 	default:
-		if n, ok := d.nodes[e.Key()]; ok {
-			n.lapsed = true
-			d.nodes[e.Key()] = n
-		}
+		d.lapse(e.Key())
+	}
+}
+
+// lapse notes that a node has not said in time that it is there. The lock is held.
+func (d *Directory) lapse(key string) {
+	if n, ok := d.nodes[key]; ok && n.lapsed.IsZero() {
+		n.lapsed = d.link.now()
+		d.nodes[key] = n
 	}
 }
 
@@ -137,10 +144,9 @@ func (d *Directory) note(e jetstream.KeyValueEntry) {
 func (d *Directory) forget(seen map[string]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for key, n := range d.nodes {
+	for key := range d.nodes {
 		if !seen[key] {
-			n.lapsed = true
-			d.nodes[key] = n
+			d.lapse(key)
 		}
 	}
 }
