@@ -125,25 +125,28 @@ func (s *site) demo(ctx context.Context, _ options) error {
 
 // underLoad lets faults, scaling and rolling restarts happen under load.
 func (s *site) underLoad(ctx context.Context, o options) error {
-	api, err := scenario.New(s.target).SocketAPI(ctx)
-	if err != nil {
+	var err error
+	if s.socketAPI, err = scenario.New(s.target).SocketAPI(ctx); err != nil {
 		return err
 	}
-	if _, err := s.command(ctx, "wait", api, "prod"); err != nil {
+	if _, err := s.command(ctx, "wait", s.socketAPI, "prod"); err != nil {
 		return err
 	}
 	loaded, stop := context.WithCancel(ctx)
-	t := &traffic{startLoad(loaded, s), startSockets(loaded, s, api), startWrites(loaded, s)}
+	t := &traffic{startLoad(loaded, s), startSockets(loaded, s), startWrites(loaded, s)}
 	defer func() { stop(); t.ended.Wait(); t.sockets.ended.Wait(); t.writes.ended.Wait() }()
 	var problems []error
+	since := time.Now()
 	report := func(line string, err error) {
 		if line != "" {
 			say("%s", line)
 		}
 		if err != nil {
 			say("BROKEN: %v", err)
+			s.warnings(context.WithoutCancel(ctx), since)
 			problems = append(problems, err)
 		}
+		since = time.Now()
 	}
 	for _, f := range s.faults() {
 		if ctx.Err() == nil && o.wants(f.name) {
@@ -171,13 +174,12 @@ func (s *site) rolls(ctx context.Context, o options, t *traffic, report func(str
 		}
 		defer clean()
 		for _, b := range binaries {
-			for _, service := range rolled {
+			for _, service := range b.order {
 				report(s.roll(ctx, t, service, b))
 			}
 		}
 	}
 	if o.wants("scale") {
-		line, err := s.scale(ctx)
-		report("scale to four edges and three wsconn: "+line, err)
+		s.scale(ctx, t, report)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -80,7 +79,7 @@ func (s *site) buy(ctx context.Context, client *http.Client, key string) int {
 	return res.StatusCode
 }
 
-// quotas runs the quota alone, then with an edge, a metering node and a NATS member killed midway.
+// quotas runs the quota alone, then with faults midway.
 func (s *site) quotas(ctx context.Context, say func(string, ...any)) error {
 	served, err := s.quota(ctx, nil)
 	if err != nil {
@@ -90,20 +89,28 @@ func (s *site) quotas(ctx context.Context, say func(string, ...any)) error {
 	if served != quotaLimit {
 		return fmt.Errorf("a quota of %d served %d", quotaLimit, served)
 	}
-	for _, service := range []string{"edge", "metering", "nats"} {
+	for _, f := range []fault{
+		{name: "kill -9 of one edge", strike: s.killing("edge", 1)},
+		{name: "kill -9 of one metering", strike: s.killing("metering", 1)},
+		{name: "pause of one metering", strike: s.pausing("metering")},
+		{name: "network cut of one metering", strike: s.cutting("metering")},
+		{name: "kill -9 of one nats", strike: s.killing("nats", 1)},
+		{name: "pause of one nats", strike: s.pausing("nats")},
+		{name: "kill -9 of two nats", strike: s.killing("nats", 2)},
+	} {
 		served, err := s.quota(ctx, func(ctx context.Context) error {
-			victims, err := s.victims(ctx, service, 1)
+			mend, err := f.strike(ctx)
 			if err != nil {
 				return err
 			}
-			return s.signal(ctx, victims[0], syscall.SIGKILL)
+			return mend(ctx)
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", f.name, err)
 		}
-		say("quota of %d, one %s killed midway: %d served", quotaLimit, service, served)
+		say("quota of %d, %s midway: %d served", quotaLimit, f.name, served)
 		if served > quotaLimit {
-			return fmt.Errorf("a quota of %d served %d when one %s was killed", quotaLimit, served, service)
+			return fmt.Errorf("a quota of %d served %d at %s", quotaLimit, served, f.name)
 		}
 		if err := s.healthy(ctx); err != nil {
 			return err

@@ -26,6 +26,8 @@ type site struct {
 	apis   *apigateway.Client
 	// rest is an API with a path for each thing that is asked on the way; see publish. key is of its usage plan.
 	rest, key string
+	// socketAPI is a WebSocket API whose function says again what it is told.
+	socketAPI string
 	backend   *http.Server
 }
 

@@ -22,11 +22,15 @@ const (
 	pushEvery     = 100 * time.Millisecond
 )
 
+// socketURL is where clients of the WebSocket API connect.
+func (s *site) socketURL() string {
+	return strings.Replace(s.target.Data, "http", "ws", 1) + "/_aws/execute-api/" + s.socketAPI + "/prod"
+}
+
 // sockets are WebSocket clients that talk all the time and connect again when they are closed, and a backend that pushes
 // to them.
 type sockets struct {
 	site  *site
-	api   string
 	says  *tally // messages and their replies; a close counts as a failure, by its code
 	push  *tally
 	ended sync.WaitGroup
@@ -36,8 +40,8 @@ type sockets struct {
 	wrong []string // pushes to live connections that were answered 410
 }
 
-func startSockets(ctx context.Context, s *site, api string) *sockets {
-	k := &sockets{site: s, api: api, says: newTally(), push: newTally(), live: map[string]bool{}}
+func startSockets(ctx context.Context, s *site) *sockets {
+	k := &sockets{site: s, says: newTally(), push: newTally(), live: map[string]bool{}}
 	for n := range socketClients {
 		k.ended.Go(func() {
 			pause(ctx, time.Duration(n)*sayEvery/socketClients)
@@ -56,8 +60,7 @@ func startSockets(ctx context.Context, s *site, api string) *sockets {
 // session is one connection: what ended it.
 func (k *sockets) session(ctx context.Context) string {
 	dialer := websocket.Dialer{HandshakeTimeout: clientTimeout}
-	url := strings.Replace(k.site.target.Data, "http", "ws", 1) + "/_aws/execute-api/" + k.api + "/prod"
-	c, res, err := dialer.DialContext(ctx, url, nil)
+	c, res, err := dialer.DialContext(ctx, k.site.socketURL(), nil)
 	if err != nil {
 		if res != nil {
 			return fmt.Sprintf("connect %d", res.StatusCode)
