@@ -109,14 +109,18 @@ SEED ?= 1
 differential: ## COUNT generated templates and paths, from SEED, on our engines and on the reference engines; fails without those
 	LIMEN_DIFFERENTIAL=$(COUNT) LIMEN_DIFFERENTIAL_SEED=$(SEED) go test -count=1 -timeout 60m -v -run '^(TestDifferential|TestOracle|TestOraclePrints)$$' ./core/vtl ./core/jsonpath
 
-# Cases recorded from AWS and its reference engines; what is not built yet is listed for this folder alone.
+# Cases recorded from AWS and its reference engines; what is not built yet is listed for this folder alone. A folder without
+# operations.json takes theirs. ENDPOINT is the control plane of a gateway that runs, DATA_ENDPOINT its data plane where that
+# is another address, KEYS the file of its root keys, and LISTEN the address of this machine where it reaches the fakes.
 CASES := ../shared/conformance
 DIR ?= $(CASES)
+OPERATIONS = $(firstword $(wildcard $(addsuffix /operations.json,$(DIR) $(CASES))))
 .PHONY: conformance
 conformance: build ## the cases of DIR, of one AREA or all, against the engines and a limen of its own or the one at ENDPOINT with KEYS
 	@test -d "$(DIR)" || { echo "there is no folder of cases at $(DIR): make conformance DIR=..."; exit 1; }
 	cd test && LIMEN_BINARY="$(CURDIR)/bin/limen" go run ./conformance/cmd -dir "$(abspath $(DIR))" $(AREA:%=-area %) \
-		$(ENDPOINT:%=-endpoint %) $(KEYS:%=-keys %) $(if $(filter $(CASES),$(DIR)),-gaps conformance/gaps.tsv)
+		$(addprefix -operations=,$(abspath $(OPERATIONS))) $(if $(filter $(abspath $(CASES)),$(abspath $(DIR))),-gaps conformance/gaps.tsv) \
+		$(ENDPOINT:%=-endpoint %) $(DATA_ENDPOINT:%=-data-endpoint %) $(addprefix -keys=,$(abspath $(KEYS))) $(LISTEN:%=-listen %)
 
 .PHONY: rows
 rows: ## the ledger of the spec's rows: what the project's own cases show, what is left out and why
@@ -132,6 +136,7 @@ DOCKER = $(shell docker info >/dev/null 2>&1 && { docker compose version || dock
 .PHONY: ci
 ci: ## what CI runs, each step with its seconds
 	@$(if $(DOCKER),,echo "ci: there is no Docker with compose here: the cluster is NOT tried")
+	@$(if $(wildcard $(CASES)),,echo "ci: there are no cases at $(CASES): conformance is NOT tried")
 	@for step in demo test check $(if $(wildcard $(CASES)),conformance) $(if $(DOCKER),cluster); do \
 		start=$$SECONDS; $(MAKE) --no-print-directory $$step; echo "ci: $$step took $$((SECONDS - start)) s"; done
 

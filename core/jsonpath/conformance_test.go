@@ -60,13 +60,13 @@ func (c pathCase) judge(t *testing.T) {
 		var v Value
 		if v, err = p.Eval(document); err == nil {
 			if got := v.String(); c.Expect.Error != "" || got != want {
-				t.Errorf("%s on %s:\n got %s\nwant %s%s", c.Input.Path, document, got, want, c.Expect.Error)
+				t.Errorf("%s:\n got %s\nwant %s%s\non %s", c.Input.Path, got, want, c.Expect.Error, document)
 			}
 			return
 		}
 	}
 	if got := wireName(err); got != c.Expect.Error {
-		t.Errorf("%s on %s:\n got %v\nwant %s%s", c.Input.Path, document, err, want, c.Expect.Error)
+		t.Errorf("%s:\n got %v\nwant %s%s\non %s", c.Input.Path, err, want, c.Expect.Error, document)
 	}
 }
 

@@ -34,7 +34,7 @@ func (c vector) judge(t *testing.T) {
 		case test.Valid == nil || test.Data == nil:
 			t.Errorf("%s: a test wants data, and valid", test.What)
 		case (f == nil) != *test.Valid:
-			t.Errorf("%s, %s: %s on %s: got %s, want valid %v", c.What, test.What, c.Input.Schema, test.Data, f, *test.Valid)
+			t.Errorf("%s, %s: got %s, want valid %v: %s on %s", c.What, test.What, f, *test.Valid, c.Input.Schema, test.Data)
 		}
 	}
 }

@@ -306,9 +306,9 @@ type Operation struct {
 	OutputHeader    map[string]string `json:"outputHeader"`
 }
 
-// ReadOperations reads operations.json of a folder.
-func ReadOperations(dir string) (map[string]Operation, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "operations.json"))
+// ReadOperations reads a file operations.json.
+func ReadOperations(path string) (map[string]Operation, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +317,7 @@ func ReadOperations(dir string) (map[string]Operation, error) {
 		Operations map[string]Operation `json:"operations"`
 	}
 	if err := strict(text, &file); err != nil {
-		return nil, fmt.Errorf("operations.json: %w", err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return file.Operations, nil
 }

@@ -16,7 +16,7 @@ func TestOwnCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operations, err := ReadOperations("cases")
+	operations, err := ReadOperations("cases/operations.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ const soon = 400 * time.Millisecond
 // judged runs one case against answers.
 func judged(t *testing.T, text json.RawMessage, answers map[string]scripted, eventually time.Duration) Result {
 	t.Helper()
-	operations, err := ReadOperations("testdata")
+	operations, err := ReadOperations("testdata/operations.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,6 +23,7 @@ import (
 type options struct {
 	dir, area, only string
 	gaps            string
+	operations      string
 	endpoint, data  string
 	keys, region    string
 	listen, log     string
@@ -44,6 +46,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "the folder of cases: AREA/cases.json, and operations.json")
 	flag.StringVar(&o.area, "area", "", "the one area that is run")
 	flag.StringVar(&o.only, "case", "", "run only cases with this in their name")
+	flag.StringVar(&o.operations, "operations", "", "how control-plane calls travel; DIR/operations.json when empty")
 	flag.StringVar(&o.gaps, "gaps", "", "apply this list of known gaps")
 	flag.StringVar(&o.endpoint, "endpoint", "", "URL of a control plane that runs; without one limen is started")
 	flag.StringVar(&o.data, "data-endpoint", "", "with -endpoint: URL of the data plane, the same when empty")
@@ -73,7 +76,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	operations, err := conformance.ReadOperations(o.dir)
+	operations, err := conformance.ReadOperations(cmp.Or(o.operations, filepath.Join(o.dir, "operations.json")))
 	if err != nil {
 		return false, err
 	}
@@ -123,14 +126,15 @@ func askEngines(ctx context.Context, dir string, areas []conformance.Area) (conf
 // reach takes the gateway that runs, or starts one.
 func reach(ctx context.Context, o options, areas []conformance.Area) (*conformance.Target, func() error, error) {
 	if o.endpoint != "" {
+		if o.keys == "" {
+			return nil, nil, errors.New("an endpoint wants keys (KEYS=FILE, -keys FILE): a line \"account access-key secret\" for each root key of that gateway, " +
+				"as in root-keys of limen dev's data folder; limen cluster keys prints those of a cluster. What is in these accounts is deleted")
+		}
 		keys, err := conformance.ReadKeys(o.keys)
 		if err != nil {
 			return nil, nil, fmt.Errorf("-keys: %w", err)
 		}
-		if o.data == "" {
-			o.data = o.endpoint
-		}
-		return &conformance.Target{Control: strings.TrimSuffix(o.endpoint, "/"), Data: o.data, Region: o.region, Keys: keys, Shared: true},
+		return &conformance.Target{Control: strings.TrimSuffix(o.endpoint, "/"), Data: cmp.Or(o.data, o.endpoint), Region: o.region, Keys: keys, Shared: true},
 			func() error { return nil }, nil
 	}
 	binary, err := harness.Build()
