@@ -255,17 +255,20 @@ func (r *pair) serve(fd int, events uint32, buf []byte) {
 			err = r.move(1-i, buf)
 		}
 	}
-	if err == nil && events&^unix.EPOLLOUT != 0 {
+	if err == nil { // not only when there is something to read: TLS may have kept it while the side was not read
 		err = r.move(i, buf)
 	}
 	r.finish(err)
 }
 
+// paused reports whether a side is not read: the other does not take it, or it makes TLS answer and takes no answers.
+func (r *pair) paused(i int) bool { return r.legs[1-i].wire.blocked() || r.legs[i].wire.full() }
+
 // move passes on what one side says, until it pauses or the other does not take it.
 func (r *pair) move(i int, buf []byte) error {
 	from, to := &r.legs[i], &r.legs[1-i]
 	from.wire.visits = turns
-	for !from.eof && !to.wire.blocked() {
+	for !from.eof && !r.paused(i) {
 		n, err := from.conn.Read(buf)
 		if n > 0 {
 			if _, err := to.conn.Write(buf[:n]); err != nil {
@@ -313,7 +316,7 @@ func (r *pair) finish(err error) {
 		r.poller.watch(r, false)
 	}
 	for i := range r.legs {
-		if err := r.await(&r.legs[i], r.legs[1-i].wire.blocked()); err != nil {
+		if err := r.await(&r.legs[i], r.paused(i)); err != nil {
 			r.close()
 			return
 		}

@@ -120,6 +120,24 @@ func certificate(t *testing.T) *tls.Config {
 // link opens a connection through the relay and returns its ends; head has come with the handshake.
 func link(t *testing.T, r *Relay, n *node, secure *tls.Config, head string) (client, atNode net.Conn) {
 	t.Helper()
+	return linkOver(t, r, n, func(client, accepted net.Conn) (net.Conn, net.Conn) {
+		if secure == nil {
+			return client, accepted
+		}
+		server := tls.Server(Conn(accepted, nil), secure)
+		failed := make(chan error, 1)
+		go func() { failed <- server.Handshake() }()
+		over := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
+		if err := errors.Join(over.Handshake(), <-failed); err != nil {
+			t.Fatal(err)
+		}
+		return over, server
+	}, head)
+}
+
+// linkOver is link with what lies over the client's connection, at the client and at the relay.
+func linkOver(t *testing.T, r *Relay, n *node, over func(client, accepted net.Conn) (net.Conn, net.Conn), head string) (client, atNode net.Conn) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -132,16 +150,7 @@ func link(t *testing.T, r *Relay, n *node, secure *tls.Config, head string) (cli
 	if err != nil {
 		t.Fatal(err)
 	}
-	if secure != nil {
-		server := tls.Server(Conn(accepted, nil), secure)
-		failed := make(chan error, 1)
-		go func() { failed <- server.Handshake() }()
-		over := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
-		if err := errors.Join(over.Handshake(), <-failed); err != nil {
-			t.Fatal(err)
-		}
-		accepted, client = server, over
-	}
+	client, accepted = over(client, accepted)
 	p := r.Reserve(t.Context())
 	if p == nil {
 		t.Fatal("no node gives a place")

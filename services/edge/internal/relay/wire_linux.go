@@ -142,9 +142,11 @@ func (w *wire) send(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// waiting are the buffers of what could not be sent: only a connection whose other side does not read has one. A little
-// longer than a chunk, since TLS adds to it.
-var waiting = sync.Pool{New: func() any { b := make([]byte, 0, chunk+chunk/4); return &b }}
+// room is a little more than a chunk, since TLS adds to it, and to each read the few answers that it may cause.
+const room = chunk + chunk/4
+
+// waiting are the buffers of what could not be sent: only a connection whose other side does not read has one.
+var waiting = sync.Pool{New: func() any { b := make([]byte, 0, room); return &b }}
 
 func (w *wire) keep(p []byte) {
 	if len(p) == 0 {
@@ -159,6 +161,9 @@ func (w *wire) keep(p []byte) {
 // blocked reports whether something waits to be sent.
 func (w *wire) blocked() bool { return w.pending != nil }
 
+// full reports whether more waits than what one chunk becomes.
+func (w *wire) full() bool { return w.blocked() && len(*w.pending) > chunk+chunk/8 }
+
 // flush sends what waits, as far as it goes, and reports whether anything went.
 func (w *wire) flush() (progress bool, err error) {
 	n, err := w.send((*w.pending)[w.sent:])
@@ -169,11 +174,13 @@ func (w *wire) flush() (progress bool, err error) {
 }
 
 func (w *wire) drop() {
-	if w.pending != nil {
-		*w.pending = (*w.pending)[:0]
-		waiting.Put(w.pending)
-		w.pending = nil
+	if w.pending == nil {
+		return
 	}
+	if *w.pending = (*w.pending)[:0]; cap(*w.pending) <= room {
+		waiting.Put(w.pending)
+	}
+	w.pending = nil
 }
 
 // SetWriteDeadline is what TLS does before it says goodbye; who never waits needs none.
