@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// balancerName is round robin over healthy replicas that passes by the ones that do not answer, and rendezvous hashing for
-	// calls that have a key.
+	// balancerName is round robin over the healthy replicas with the fewest calls in flight that passes by the ones that do not
+	// answer, and rendezvous hashing for calls that have a key.
 	balancerName = "limen_round_robin"
 	// retrial is how often a replica that did not answer is tried again.
 	retrial = time.Second
@@ -83,23 +83,26 @@ type roundRobin struct{}
 func (roundRobin) Name() string { return balancerName }
 
 func (roundRobin) Build(cc balancer.ClientConn, o balancer.BuildOptions) balancer.Balancer {
-	return base.NewBalancerBuilder(balancerName, &pickers{silent: map[string]*silence{}}, base.Config{HealthCheck: true}).Build(cc, o)
+	return base.NewBalancerBuilder(balancerName, &pickers{known: map[string]*standing{}}, base.Config{HealthCheck: true}).Build(cc, o)
 }
 
-// silence remembers when a replica last failed to answer; it outlives the replica's connections.
-type silence struct{ until atomic.Int64 } // nanoseconds since start; 0 when it answered
+// standing is what calls have shown of a replica; it outlives the replica's connections.
+type standing struct {
+	silent atomic.Int64 // until when it is passed by, in nanoseconds since start; 0 when its last call was answered
+	calls  atomic.Int64 // in flight
+}
 
 // pickers makes a picker whenever the set of connected replicas changes.
 type pickers struct {
-	mu     sync.Mutex // guards silent
-	silent map[string]*silence
+	mu    sync.Mutex // guards known
+	known map[string]*standing
 }
 
 type replica struct {
-	conn   balancer.SubConn
-	hash   uint64 // of its address
-	silent *silence
-	done   func(balancer.DoneInfo)
+	conn balancer.SubConn
+	hash uint64 // of its address
+	*standing
+	done func(balancer.DoneInfo)
 }
 
 // picker chooses among the connected replicas.
@@ -115,39 +118,41 @@ func (p *pickers) Build(info base.PickerBuildInfo) balancer.Picker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := &picker{}
-	known := map[string]*silence{}
+	known := map[string]*standing{}
 	for conn, sc := range info.ReadySCs {
 		addr := sc.Address.Addr
-		known[addr] = p.silent[addr]
+		known[addr] = p.known[addr]
 		if known[addr] == nil {
-			known[addr] = &silence{}
+			known[addr] = &standing{}
 		}
 		out.replicas = append(out.replicas, replica{conn, hash(offset64, addr), known[addr], known[addr].done})
 	}
 	// Replicas that are away for a moment keep what is known of them, within bounds.
-	for addr, s := range p.silent {
+	for addr, s := range p.known {
 		if known[addr] == nil && len(known) < 2*len(info.ReadySCs)+8 {
 			known[addr] = s
 		}
 	}
-	p.silent = known
+	p.known = known
 	return out
 }
 
 var start = time.Now()
 
-// Pick takes the replica whose turn it is. One whose last call timed out is passed by for a second, then gets one call to
-// prove itself; when all are silent the first is taken anyway.
+// Pick takes the replica whose turn it is: of the call's key, or among those that have the fewest calls in flight, so that
+// one that stands still gets hardly more than it holds already, long before a deadline tells. One whose last call timed out
+// is passed by for a second, then gets one call to prove itself; when all are silent the first is taken anyway.
 func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	t, now := p.turns(info.Ctx), int64(time.Since(start))
 	r, until := p.first(t, now)
 	// The one that moves the mark is the one that tries.
-	for r != nil && until != 0 && !r.silent.until.CompareAndSwap(until, now+int64(retrial)) {
+	for r != nil && until != 0 && !r.silent.CompareAndSwap(until, now+int64(retrial)) {
 		r, until = p.first(t, now)
 	}
 	if r == nil {
 		r, _ = p.first(t, math.MaxInt64)
 	}
+	r.calls.Add(1)
 	return balancer.PickResult{SubConn: r.conn, Done: r.done}, nil
 }
 
@@ -177,25 +182,31 @@ func (p *picker) rank(t turns, i int) uint64 {
 // nil when all are.
 func (p *picker) first(t turns, now int64) (out *replica, until int64) {
 	var highest uint64
+	var fewest int64
 	for i := range p.replicas {
 		r := &p.replicas[i]
-		silent := r.silent.until.Load()
+		silent := r.silent.Load()
 		if silent != 0 && now < silent {
 			continue
 		}
-		if rank := p.rank(t, i); out == nil || rank > highest {
-			out, until, highest = r, silent, rank
+		var calls int64
+		if !t.keyed {
+			calls = r.calls.Load()
+		}
+		if rank := p.rank(t, i); out == nil || calls < fewest || calls == fewest && rank > highest {
+			out, until, highest, fewest = r, silent, rank, calls
 		}
 	}
 	return out, until
 }
 
-func (s *silence) done(d balancer.DoneInfo) {
+func (s *standing) done(d balancer.DoneInfo) {
+	s.calls.Add(-1)
 	if status.Code(d.Err) == codes.DeadlineExceeded && !d.BytesReceived {
-		s.until.Store(int64(time.Since(start) + retrial))
+		s.silent.Store(int64(time.Since(start) + retrial))
 		return
 	}
 	if d.BytesReceived {
-		s.until.Store(0)
+		s.silent.Store(0)
 	}
 }

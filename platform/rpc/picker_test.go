@@ -54,7 +54,7 @@ func calls(t *testing.T, p balancer.Picker, n int, silent ...string) map[string]
 
 func TestSilentReplicaIsTriedOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &pickers{silent: map[string]*silence{}}
+		b := &pickers{known: map[string]*standing{}}
 		p := b.Build(ready("a", "b", "c"))
 		if n := calls(t, p, 30); n["a"] != 10 || n["b"] != 10 || n["c"] != 10 {
 			t.Errorf("all answer: %v", n)
@@ -80,8 +80,28 @@ func TestSilentReplicaIsTriedOnceASecond(t *testing.T) {
 	})
 }
 
+// TestAReplicaThatStandsStill: calls that it does not answer keep others away long before the first deadline.
+func TestAReplicaThatStandsStill(t *testing.T) {
+	p := (&pickers{known: map[string]*standing{}}).Build(ready("a", "b"))
+	held := 0
+	for range 100 {
+		r, err := p.Pick(balancer.PickInfo{Ctx: context.Background()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.SubConn.(*conn).addr == "a" {
+			held++ // and never done
+			continue
+		}
+		r.Done(balancer.DoneInfo{BytesReceived: true})
+	}
+	if held != 1 {
+		t.Errorf("it got %d calls of 100", held)
+	}
+}
+
 func TestNoReplica(t *testing.T) {
-	b := &pickers{silent: map[string]*silence{}}
+	b := &pickers{known: map[string]*standing{}}
 	if _, err := b.Build(ready()).Pick(balancer.PickInfo{}); err != balancer.ErrNoSubConnAvailable {
 		t.Errorf("error %v", err)
 	}
