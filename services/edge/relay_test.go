@@ -109,6 +109,17 @@ func TestANodeDiesDuringConnect(t *testing.T) {
 	}
 }
 
+// TestADefectKeepsNoPlace: an edge that ends would wait for it.
+func TestADefectKeepsNoPlace(t *testing.T) {
+	w, _ := startRelayed(t, startNode(t, false), "panics")
+	if res, _ := shake(t, w.addr, handshakeHead); res.StatusCode != http.StatusInternalServerError {
+		t.Errorf("%d", res.StatusCode)
+	}
+	if open := w.edge.relay.Len(); open != 0 {
+		t.Errorf("%d places are kept", open)
+	}
+}
+
 // TestWithoutANodeNothingRuns, nor when $connect refuses is a place kept.
 func TestWithoutANodeNothingRuns(t *testing.T) {
 	n := startNode(t, false)

@@ -157,6 +157,8 @@ func wsFunctions(events chan<- string) invoker {
 			return answer(`{"statusCode":500,"body":"hello"}`)
 		case "blocks":
 			return functions.Result{}, errBlocks
+		case "panics":
+			panic("a defect")
 		}
 		return functions.Result{}, &functions.Error{Kind: functions.Missing, Message: "no such function"}
 	}

@@ -220,6 +220,7 @@ func (c *conn) handOver(x *exchange.Exchange) {
 	c.s.closed(x, 0, time.Now())
 	_ = c.net.SetDeadline(time.Time{})
 	c.handed = true
+	c.s.forget(c)
 	x.Handover(c.net, bytes.Clone(c.r.Buffered()))
 }
 

@@ -700,6 +700,41 @@ func TestDrain_isBounded(t *testing.T) {
 	}
 }
 
+// giver hands every connection over to take.
+type giver struct {
+	echo
+	take exchange.Handover
+}
+
+func (g *giver) Serve(_ context.Context, x *exchange.Exchange) { x.Handover = g.take }
+
+// TestHandover_isNotClosedByTheDrain: from the moment when somebody else has the connection, only they close it.
+func TestHandover_isNotClosedByTheDrain(t *testing.T) {
+	g := &giver{}
+	s := New(Config{Handler: g})
+	g.take = func(c net.Conn, _ []byte) {
+		s.closeAll()
+		_, _ = io.WriteString(c, "still open")
+		_ = c.Close()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done, l := make(chan error), listen(t)
+	go func() { done <- s.Run(ctx, Socket{Listener: l}) }()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_, _ = io.WriteString(nc, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if b, _ := io.ReadAll(nc); string(b) != "still open" {
+		t.Errorf("the connection was closed: %q", b)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRun_failsWithItsSocket(t *testing.T) {
 	l := listen(t)
 	_ = l.Close()

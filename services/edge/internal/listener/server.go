@@ -251,13 +251,18 @@ func (s *Server) start(ctx context.Context, nc net.Conn, socket Socket) {
 	s.mu.Unlock()
 	s.wg.Go(func() {
 		kept := c.run(ctx, socket)
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
+		s.forget(c)
 		if !kept {
 			_ = c.net.Close()
 		}
 	})
+}
+
+// forget leaves the connection to whoever has it: the drain closes it no more.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
 }
 
 // date is the Date header of one second.

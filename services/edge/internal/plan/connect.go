@@ -59,18 +59,27 @@ func (p *Plans) serveSocket(ctx context.Context, x *exchange.Exchange, s *stage)
 		fail(x, gatewayresponse.Unavailable(nil))
 		return
 	}
-	h := p.connect(ctx, x, s, place.ID())
-	if h == nil {
-		place.Release()
-		return
-	}
-	if err := place.Open(h, strings.Clone(key)); err != nil {
-		place.Release()
+	if h, err := p.open(ctx, x, s, place, strings.Clone(key)); err != nil {
 		p.unopened(ctx, x, h, err)
-		return
 	}
-	x.Response.Status = http.StatusSwitchingProtocols
-	x.Handover = place.Take
+}
+
+// open runs $connect and, when that lets the connection in, has the node of the place open it; the error is the node's. A place
+// that no connection takes is given back, after a defect too.
+func (p *Plans) open(ctx context.Context, x *exchange.Exchange, s *stage, place Place, key string) (h *wsconnv1.Handoff, err error) {
+	defer func() {
+		if x.Handover == nil {
+			place.Release()
+		}
+	}()
+	if h = p.connect(ctx, x, s, place.ID()); h == nil {
+		return nil, nil
+	}
+	if err := place.Open(h, key); err != nil {
+		return h, err
+	}
+	x.Response.Status, x.Handover = http.StatusSwitchingProtocols, place.Take
+	return h, nil
 }
 
 // unopened answers a handshake that passed $connect and found its node gone. What $connect began, $disconnect ends.
