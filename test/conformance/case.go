@@ -198,12 +198,16 @@ func readCase(text []byte) (Case, error) {
 		_ = json.Unmarshal(text, &named) // an unnamed case fails without a name
 		return Case{Name: named.Name}, fmt.Errorf("not a case of the format: %w", err)
 	}
+	return c, c.valid()
+}
+
+func (c *Case) valid() error {
 	for _, s := range c.Steps {
 		if err := s.valid(); err != nil {
-			return c, fmt.Errorf("not a case of the format: step %s: %w", s.ID, err)
+			return fmt.Errorf("not a case of the format: step %s: %w", s.ID, err)
 		}
 	}
-	return c, nil
+	return nil
 }
 
 func (s *Step) valid() error {

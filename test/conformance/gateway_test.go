@@ -28,7 +28,9 @@ type scripted struct {
 	Headers map[string]any  `json:"headers"`
 	Body    json.RawMessage `json:"body"`
 	Text    string          `json:"text"`
-	Base64  string          `json:"base64"`
+	// Echo answers the body that came.
+	Echo   bool   `json:"echo"`
+	Base64 string `json:"base64"`
 	// Patch changes members of the right answer's body.
 	Patch map[string]any `json:"patch"`
 	// Wants is the body that must come, WantsHeaders the headers: they prove what the runner sends.
@@ -47,6 +49,11 @@ type scriptedSocket struct {
 	Mute       bool   `json:"mute"`
 	Noise      bool   `json:"noise"`
 	Idle       bool   `json:"idle"`
+	// Spell answers how a message came: its opcode, its fragments, and its bytes in base64.
+	Spell bool `json:"spell"`
+	// Event is put into the function's events, which are sent so many times more.
+	Event map[string]any `json:"event"`
+	Again int            `json:"again"`
 }
 
 func startGateway(t *testing.T, answers map[string]scripted) *gateway {
@@ -58,6 +65,7 @@ func startGateway(t *testing.T, answers map[string]scripted) *gateway {
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
 	if name, ok := strings.CutPrefix(r.URL.Path, functionsPath); ok {
 		var f struct{ URL string }
 		_ = json.Unmarshal(body, &f)
@@ -105,6 +113,9 @@ func (g *gateway) answer(w http.ResponseWriter, r *http.Request, a scripted) {
 	if a.Body != nil {
 		body = a.Body
 	}
+	if a.Echo {
+		body, _ = io.ReadAll(r.Body)
+	}
 	if a.Base64 != "" {
 		body, _ = base64.StdEncoding.DecodeString(a.Base64)
 	}
@@ -149,6 +160,10 @@ func (g *gateway) socket(w http.ResponseWriter, r *http.Request, s scriptedSocke
 		return
 	}
 	defer c.Close()
+	if s.Spell {
+		spell(c)
+		return
+	}
 	if s.Code == 0 {
 		s.Code = websocket.CloseMessageTooBig
 	}
@@ -171,7 +186,10 @@ func (g *gateway) reply(c *websocket.Conn, s scriptedSocket, text []byte) error 
 	var answer struct{ Body string }
 	if !s.Idle {
 		event := map[string]any{"body": string(text), "requestContext": map[string]any{"routeKey": "m", "connectionId": "c1"}}
-		_ = json.Unmarshal(g.invoke("ws", []byte(compact(event))), &answer)
+		maps.Copy(event, s.Event)
+		for range 1 + s.Again {
+			_ = json.Unmarshal(g.invoke("ws", []byte(compact(event))), &answer)
+		}
 	} else if strings.Contains(string(text), "echo") {
 		answer.Body = string(text)
 	}
@@ -187,6 +205,34 @@ func (g *gateway) reply(c *websocket.Conn, s scriptedSocket, text []byte) error 
 		return nil
 	}
 	return c.WriteMessage(websocket.TextMessage, []byte(answer.Body))
+}
+
+// spell reads frames by hand, because a library does not tell of them. Nothing is longer than 125 bytes.
+func spell(c *websocket.Conn) {
+	in := c.NetConn()
+	var message []byte
+	kind := byte(0)
+	for frames := 1; ; frames++ {
+		head := make([]byte, 6) // with the mask
+		if _, err := io.ReadFull(in, head); err != nil {
+			return
+		}
+		part := make([]byte, head[1]&0x7f)
+		if _, err := io.ReadFull(in, part); err != nil {
+			return
+		}
+		for i := range part {
+			message = append(message, part[i]^head[2+i%4])
+		}
+		kind |= head[0] & 0x0f
+		if head[0]&0x80 == 0 {
+			continue
+		}
+		if c.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "%d %d %s", kind, frames, base64.StdEncoding.EncodeToString(message))) != nil {
+			return
+		}
+		message, kind, frames = nil, 0, 0
+	}
 }
 
 // changed are the answers with some of them replaced.
