@@ -44,6 +44,9 @@ func newSecured(t *testing.T) *secured {
 	return &secured{t, ca}
 }
 
+// certified are all that a certificate may name: the roles, and who is no process of ours.
+func certified() []string { return append(Names(), operator) }
+
 // files issues a certificate.
 func (s *secured) files(role string) trust.Config {
 	s.t.Helper()

@@ -33,7 +33,7 @@ var pairs = map[string][]string{
 	"metering":  {"config.v1.Config/Follow", "config.v1.Config/Report"},
 	"cache":     {"config.v1.Config/Follow", "config.v1.Config/Report"},
 	"functions": {"config.v1.Config/Follow", "config.v1.Config/Report"},
-	"entry":     nil, "etcd": nil, "nats": nil, "nobody": nil,
+	"entry":     nil, "etcd": nil, "nats": nil, "operator": nil, "nobody": nil,
 }
 
 // identities makes a CA and certificates of roles.
