@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Case is one case of an area.
@@ -241,13 +242,16 @@ type Area struct {
 
 // ReadAreas reads the areas of a folder, all or the one that is named.
 func ReadAreas(dir, only string) ([]Area, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*", "cases.json"))
+	files, err := filepath.Glob(filepath.Join(dir, "*", "cases.json*"))
 	if err != nil {
 		return nil, err
 	}
-	var out []Area
+	var folders []string
 	for _, f := range files {
-		folder := filepath.Dir(f)
+		folders = append(folders, filepath.Dir(f))
+	}
+	var out []Area
+	for _, folder := range slices.Compact(folders) {
 		if only != "" && filepath.Base(folder) != only {
 			continue
 		}
@@ -265,6 +269,11 @@ func ReadAreas(dir, only string) ([]Area, error) {
 
 func readArea(folder string) (Area, error) {
 	text, err := os.ReadFile(filepath.Join(folder, "cases.json"))
+	if errors.Is(err, fs.ErrNotExist) { // there are vectors alone
+		area := filepath.Base(folder)
+		vectors, err := readVectors(filepath.Join(folder, "cases.jsonl"), area)
+		return Area{Name: area, Vectors: vectors}, err
+	}
 	if err != nil {
 		return Area{}, err
 	}

@@ -98,6 +98,12 @@ func TestReadAreas(t *testing.T) {
 	if err != nil || len(areas) != 2 || !slices.Equal(areas[1].Vectors, []string{"vtl/a", "vtl/b"}) {
 		t.Errorf("%v, %v", areas, err)
 	}
+	if err := os.Remove(filepath.Join(dir, "vtl/cases.json")); err != nil {
+		t.Fatal(err)
+	}
+	if areas, err := ReadAreas(dir, "vtl"); err != nil || len(areas) != 1 || areas[0].Name != "vtl" || len(areas[0].Vectors) != 2 {
+		t.Errorf("vectors alone: %v, %v", areas, err)
+	}
 	if areas, err := ReadAreas(dir, "b"); err != nil || len(areas) != 1 {
 		t.Errorf("%v, %v", areas, err)
 	}
