@@ -34,7 +34,8 @@ func (s *Service) listen() ([]Socket, error) {
 		out = append(out, l)
 	}
 	if address := s.config.RelayAddress; address != "" {
-		l, err := (&net.ListenConfig{KeepAliveConfig: connections.RelayKeepAlive()}).Listen(context.Background(), "tcp", address)
+		listener := connections.RelayListener()
+		l, err := listener.Listen(context.Background(), "tcp", address)
 		if err != nil {
 			return fail(err)
 		}

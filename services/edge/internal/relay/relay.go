@@ -67,7 +67,7 @@ func New(c Config) *Relay {
 		c.Log = slog.Default()
 	}
 	return &Relay{c: c, edge: rand.Uint64(), avoided: map[string]time.Time{}, open: map[string]int{}, empty: make(chan struct{}),
-		dialer: net.Dialer{KeepAliveConfig: connections.RelayKeepAlive()}}
+		dialer: connections.RelayDialer()}
 }
 
 // Len is the number of connections that are relayed or about to be; 0 of a nil Relay.
