@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -128,7 +127,7 @@ func (e elsewhere) Invoke(ctx context.Context, f arn.Function, payload []byte, o
 // bothFaces gives gRPC requests to the server and all others to the REST face.
 func bothFaces(server *rpc.Server, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		if isGRPC(r) {
 			server.ServeHTTP(w, r)
 			return
 		}

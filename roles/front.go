@@ -28,14 +28,14 @@ func (f *front) Ready() <-chan struct{} { return f.ready }
 // would redirect what it finds unclean, and break signatures.
 func (h *house) fallback() http.Handler {
 	probes := h.telemetry.Health.Handler()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return timely(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == "/livez", path == "/startupz", path == "/readyz", strings.HasPrefix(path, "/readyz/"):
 			probes.ServeHTTP(w, r)
 		default:
 			h.admin.handler.ServeHTTP(w, r)
 		}
-	})
+	}), bodyTimeout)
 }
 
 // Run opens the port and runs the edge on it until ctx ends.

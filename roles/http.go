@@ -1,11 +1,13 @@
 package roles
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +27,17 @@ type face struct {
 	after <-chan struct{}
 	// open is closed when it listens; nil where nobody waits for that.
 	open chan struct{}
+	// idle is how long a connection waits for its next request, body how long a request's may take to arrive; 0 are idleTimeout
+	// and bodyTimeout.
+	idle, body time.Duration
 }
+
+const (
+	// idleTimeout is longer than clients and balancers keep an idle connection: whoever ends one first can lose no request on it.
+	idleTimeout = 6 * time.Minute
+	// bodyTimeout is the edge's.
+	bodyTimeout = time.Minute
+)
 
 // stopTimeout is how long requests to the control plane may take when a process stops.
 const stopTimeout = 5 * time.Second
@@ -43,8 +55,8 @@ func (f face) serve(ctx context.Context) error {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(f.secure != nil)
 	protocols.SetUnencryptedHTTP2(f.secure == nil)
-	door := &door{Handler: f.handler}
-	server := &http.Server{Handler: door, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols}
+	door := &door{Handler: timely(f.handler, cmp.Or(f.body, bodyTimeout))}
+	server := &http.Server{Handler: door, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: cmp.Or(f.idle, idleTimeout), Protocols: protocols}
 	if f.secure != nil {
 		l = tls.NewListener(l, f.secure)
 	}
@@ -91,6 +103,23 @@ func (f face) keep(ctx context.Context, g *errgroup.Group) context.Context {
 		return f.serve(ctx)
 	})
 	return answering
+}
+
+// timely bounds how long the body of a request may take to arrive, but for gRPC, whose streams last. Reading a body that is late
+// fails with os.ErrDeadlineExceeded. Nothing lifts the deadline of one that has arrived: over HTTP/1.1 net/http does when it begins
+// to listen for the client's leaving, over HTTP/2 it is the body's alone.
+func timely(h http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != http.NoBody && !isGRPC(r) {
+			// The edge's HTTP/1.1 has no deadline to set: it has read the body by now.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func isGRPC(r *http.Request) bool {
+	return r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }
 
 // door asks clients to leave, once it is leaving: by Connection: close, which net/http makes a GOAWAY over HTTP/2.

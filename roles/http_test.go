@@ -1,10 +1,16 @@
 package roles
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -38,4 +44,97 @@ func TestAFaceWaits(t *testing.T) {
 		t.Error(err)
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// startFace answers at the address that it returns.
+func startFace(t *testing.T, f face) string {
+	t.Helper()
+	f.setting, f.address, f.open = "listen", proxytest.FreeAddress(t), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	<-f.open
+	return f.address
+}
+
+// say sends text on a new connection.
+func say(t *testing.T, address, text string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(c, text)
+	return c
+}
+
+func TestAFaceClosesIdleConnections(t *testing.T) {
+	address := startFace(t, face{handler: http.NotFoundHandler(), idle: 50 * time.Millisecond})
+	if _, err := io.ReadAll(say(t, address, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAFaceWaitsForNoBody longer than its limit. That cuts neither an answer that takes longer nor a stream of gRPC.
+func TestAFaceWaitsForNoBody(t *testing.T) {
+	begun, late := make(chan struct{}), make(chan struct{})
+	address := startFace(t, face{body: 100 * time.Millisecond, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stream" {
+			begun <- struct{}{}
+		}
+		b, err := io.ReadAll(r.Body)
+		switch r.URL.Path {
+		case "/late":
+			close(late)
+		case "/long":
+			begun <- struct{}{}
+			<-late
+		}
+		_, _ = fmt.Fprint(w, string(b), " ", errors.Is(err, os.ErrDeadlineExceeded), " ", r.Context().Err())
+	})})
+	long := say(t, address, "POST /long HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi")
+	<-begun
+	body, more := io.Pipe()
+	var http2 http.Protocols
+	http2.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: &http2}, Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	streamed := make(chan struct{})
+	go func() {
+		defer close(streamed)
+		resp, err := client.Post("http://"+address+"/stream", "application/grpc", body)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		if b, err := io.ReadAll(resp.Body); string(b) != "hi false <nil>" || err != nil {
+			t.Errorf("a stream: %q %v", b, err)
+		}
+	}()
+	<-begun
+
+	for _, c := range []struct {
+		conn net.Conn
+		want string
+	}{{say(t, address, "POST /late HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhi"), "hi true context canceled"}, {long, "hi false <nil>"}} {
+		resp, err := http.ReadResponse(bufio.NewReader(c.conn), nil)
+		if err != nil {
+			t.Fatalf("no answer, want %s: %v", c.want, err)
+		}
+		if b, err := io.ReadAll(resp.Body); string(b) != c.want || err != nil {
+			t.Errorf("%q %v, want %s", b, err, c.want)
+		}
+	}
+	_, _ = io.WriteString(more, "hi")
+	_ = more.Close()
+	<-streamed
 }
