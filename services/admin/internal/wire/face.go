@@ -86,11 +86,14 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"request_id", id, "milliseconds", f.c.Now().Sub(start).Milliseconds())
 }
 
+// unreadable refuses a request whose body broke off, or did not arrive in time.
+func unreadable() *fault.Error { return fault.BadRequest("the request body can not be read") }
+
 // handle finds who answers: STS, an operation of AWS's, or one of our own.
 func (f *Face) handle(r *http.Request, id string) (answer, string, identity.Caller) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return failure(fault.BadRequest("the request body can not be read")), "", identity.Caller{}
+		return failure(unreadable()), "", identity.Caller{}
 	}
 	if len(body) > maxBody {
 		return failure(fault.New("RequestEntityTooLargeException", http.StatusRequestEntityTooLarge, "the request body has more than 6291456 bytes")), "", identity.Caller{}

@@ -15,6 +15,7 @@ const lambdaPrefix = "/2015-03-31/functions/"
 func (f *Face) lambda(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
+		refuse(w, unreadable())
 		return
 	}
 	caller, refused := f.caller(r, body, []string{"lambda"})
@@ -25,13 +26,17 @@ func (f *Face) lambda(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if refused != nil {
-		a := failure(refused)
-		w.Header()["x-amzn-ErrorType"] = a.header["x-amzn-ErrorType"]
-		w.Header().Set("Content-Type", a.contentType)
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body)
+		refuse(w, refused)
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	host.ServeHTTP(w, r)
+}
+
+func refuse(w http.ResponseWriter, why *fault.Error) {
+	a := failure(why)
+	w.Header()["x-amzn-ErrorType"] = a.header["x-amzn-ErrorType"]
+	w.Header().Set("Content-Type", a.contentType)
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body)
 }
