@@ -15,7 +15,9 @@ import (
 )
 
 // emptyConfig is an admin where nothing is declared.
-type emptyConfig struct{ configv1.UnimplementedConfigServer }
+type emptyConfig struct {
+	configv1.UnimplementedConfigServer
+}
 
 func (emptyConfig) Follow(_ *configv1.FollowRequest, stream grpc.ServerStreamingServer[configv1.FollowResponse]) error {
 	for _, e := range []*configv1.FollowResponse{
