@@ -108,7 +108,10 @@ func (f *fixture) ask(t *testing.T, ttl int32, path string, epoch int64, identit
 	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(d)
 	sum := sha256.Sum256(b)
 	req := &authzv1.AuthorizeRequest{Account: "1", Region: "r", ApiId: "a", Stage: "s", DefinitionHash: sum[:], Epoch: epoch,
-		Identity: identity, MethodArn: arn + path, FunctionArn: "f", Event: []byte("{}")}
+		MethodArn: arn + path, FunctionArn: "f", Event: []byte("{}")}
+	for _, value := range identity {
+		req.Identity = append(req.Identity, []byte(value))
+	}
 	res, err := f.client.Authorize(t.Context(), req)
 	if err == nil && res.Verdict == authzv1.Verdict_VERDICT_DEFINITION_NEEDED {
 		req.Authorizer = d
@@ -118,6 +121,29 @@ func (f *fixture) ask(t *testing.T, ttl int32, path string, epoch int64, identit
 		t.Fatal(err)
 	}
 	return res
+}
+
+// TestHeadersAreBytes: what a client sends need not be UTF-8, and is judged as it stands.
+func TestHeadersAreBytes(t *testing.T) {
+	const name = "M\xfcller" // in Latin-1
+	each(t, func(t *testing.T, f *fixture) {
+		f.function.answers(strings.Replace(allowing("*"), `"Effect"`, `"Condition":{"StringLike":{"aws:UserAgent":"M*ller"}},"Effect"`, 1))
+		d := &apigatewayv1.Authorizer{Id: proto.String("a"), Type: proto.String("REQUEST"), AuthorizerResultTtlInSeconds: proto.Int32(0)}
+		definition, _ := proto.MarshalOptions{Deterministic: true}.Marshal(d)
+		hash := sha256.Sum256(definition)
+		res, err := f.client.Authorize(t.Context(), &authzv1.AuthorizeRequest{Authorizer: d, DefinitionHash: hash[:], Identity: [][]byte{[]byte(name)}, TraceId: []byte(name),
+			Conditions: map[string][]byte{"aws:UserAgent": []byte(name)}, MethodArn: arn, FunctionArn: "f", Event: []byte("{}")})
+		if err != nil || res.GetVerdict() != authzv1.Verdict_VERDICT_ALLOW {
+			t.Errorf("authorize: %v, %v", res, err)
+		}
+		for _, header := range []string{"User-Agent", "Authorization"} {
+			sum := sha256.Sum256(nil)
+			if _, err := f.client.VerifySignature(t.Context(), &authzv1.VerifySignatureRequest{Method: "GET", Path: "/", BodySha256: sum[:],
+				Services: []string{"execute-api"}, Headers: []*authzv1.ContextValue{{Name: header, Value: []byte("AWS4-HMAC-SHA256 " + name)}}}); err != nil {
+				t.Errorf("%s: %v", header, err)
+			}
+		}
+	})
 }
 
 func TestVerdicts(t *testing.T) {
@@ -162,7 +188,7 @@ func TestAllowCarriesWhatTheFunctionSaid(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.function.answers(allowing("*"))
 		res := f.ask(t, 300, "pets", 0, "token")
-		if res.PrincipalId != "u" || res.UsageIdentifierKey != "k" || len(res.Context) != 1 || res.Context[0].Value != "1" {
+		if res.PrincipalId != "u" || res.UsageIdentifierKey != "k" || len(res.Context) != 1 || string(res.Context[0].Value) != "1" {
 			t.Errorf("answer %v", res)
 		}
 	})

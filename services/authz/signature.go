@@ -17,7 +17,7 @@ func (s *Service) VerifySignature(_ context.Context, r *authzv1.VerifySignatureR
 	}
 	req := &sigv4.Request{Method: r.GetMethod(), Path: r.GetPath(), RawQuery: r.GetRawQuery(), BodySHA256: [32]byte(r.GetBodySha256())}
 	for _, h := range r.GetHeaders() {
-		req.Headers = append(req.Headers, sigv4.Header{Name: h.GetName(), Value: h.GetValue()})
+		req.Headers = append(req.Headers, sigv4.Header{Name: h.GetName(), Value: string(h.GetValue())})
 	}
 	sig, refused := sigv4.Parse(req)
 	if refused != nil {
@@ -43,5 +43,5 @@ func (s *Service) VerifySignature(_ context.Context, r *authzv1.VerifySignatureR
 }
 
 func refusal(e *sigv4.Error, reason string) *authzv1.VerifySignatureResponse {
-	return &authzv1.VerifySignatureResponse{ErrorType: e.Type, ErrorMessage: e.Message, Reason: reason}
+	return &authzv1.VerifySignatureResponse{ErrorType: e.Type, ErrorMessage: []byte(e.Message), Reason: []byte(reason)}
 }

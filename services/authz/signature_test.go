@@ -22,7 +22,7 @@ func TestVerifySignature(t *testing.T) {
 		req := &sigv4.Request{Method: "POST", Path: path, Headers: []sigv4.Header{{Name: "Host", Value: "h"}}, BodySHA256: hash}
 		out := &authzv1.VerifySignatureRequest{Method: "POST", Path: path, BodySha256: hash[:], Services: []string{"execute-api"}, Regions: []string{"us-east-1"}}
 		for _, h := range append(req.Headers, sigv4.Sign(req, c, sigv4.Scope{Region: region, Service: "execute-api"}, signedAt)...) {
-			out.Headers = append(out.Headers, &authzv1.ContextValue{Name: h.Name, Value: h.Value})
+			out.Headers = append(out.Headers, &authzv1.ContextValue{Name: h.Name, Value: []byte(h.Value)})
 		}
 		return out
 	}
@@ -54,7 +54,7 @@ func TestVerifySignature(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := s.VerifySignature(t.Context(), tt.request)
-			if err != nil || got.GetAccount() != tt.account || got.GetErrorType() != tt.kind || !strings.HasPrefix(got.GetReason(), tt.reason) {
+			if err != nil || got.GetAccount() != tt.account || got.GetErrorType() != tt.kind || !strings.HasPrefix(string(got.GetReason()), tt.reason) {
 				t.Errorf("%v, %v", got, err)
 			}
 			if tt.account != "" && (got.GetUserId() != tt.account || got.GetAccessKey() != "AKIDEXAMPLE" || got.GetArn() != "arn:aws:iam::123456789012:root") {
@@ -65,7 +65,7 @@ func TestVerifySignature(t *testing.T) {
 	const canonical = "The Canonical String for this request should have been"
 	for _, hide := range []bool{false, true} {
 		s.hideCanonical = hide
-		if got, err := s.VerifySignature(t.Context(), changed); err != nil || strings.Contains(got.GetErrorMessage(), canonical) == hide {
+		if got, err := s.VerifySignature(t.Context(), changed); err != nil || strings.Contains(string(got.GetErrorMessage()), canonical) == hide {
 			t.Errorf("hidden %v: %v, %v", hide, got, err)
 		}
 	}

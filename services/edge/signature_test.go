@@ -89,7 +89,7 @@ func TestSignatureRefused(t *testing.T) {
 		}, method{"/a/{id}", "GET", iam(of(mock(`{"statusCode": 200}`)))}),
 	})
 	refusal := func(kind string) *authzv1.VerifySignatureResponse {
-		return &authzv1.VerifySignatureResponse{ErrorType: kind, ErrorMessage: "a s3cret\ntext", Reason: "the signature is wrong."}
+		return &authzv1.VerifySignatureResponse{ErrorType: kind, ErrorMessage: []byte("a s3cret\ntext"), Reason: []byte("the signature is wrong.")}
 	}
 	const denied = `User: arn:aws:iam::222222222222:root is not authorized to perform: execute-api:Invoke on resource: arn:aws:execute-api:us-east-1:********9012:` + apiID + `/`
 	const why = `The signature is refused: the signature is wrong\.`

@@ -385,13 +385,13 @@ func (s *signing) VerifySignature(_ context.Context, r *authzv1.VerifySignatureR
 	}
 	for _, h := range r.Headers {
 		if h.Name == "X-Account" {
-			return &authzv1.VerifySignatureResponse{Account: h.Value, Arn: "arn:aws:iam::" + h.Value + ":root", UserId: h.Value, AccessKey: "AKID"}, nil
+			return &authzv1.VerifySignatureResponse{Account: string(h.Value), Arn: "arn:aws:iam::" + string(h.Value) + ":root", UserId: string(h.Value), AccessKey: "AKID"}, nil
 		}
 	}
 	if s.refusal != nil {
 		return s.refusal, nil
 	}
-	return &authzv1.VerifySignatureResponse{ErrorType: "MissingAuthenticationTokenException", ErrorMessage: "Missing Authentication Token", Reason: "Missing Authentication Token"}, nil
+	return &authzv1.VerifySignatureResponse{ErrorType: "MissingAuthenticationTokenException", ErrorMessage: []byte("Missing Authentication Token"), Reason: []byte("Missing Authentication Token")}, nil
 }
 
 func (s *signing) Authorize(_ context.Context, r *authzv1.AuthorizeRequest, _ ...grpc.CallOption) (*authzv1.AuthorizeResponse, error) {
@@ -420,7 +420,7 @@ func TestConnectAuthorizer(t *testing.T) {
 	if !strings.HasPrefix(authz.event, `{"type":"REQUEST","methodArn":"arn:aws:execute-api:us-east-1:`+account+`:`+apiID+`/prod/$connect","headers":{`) || !strings.Contains(authz.event, `"Upgrade":"websocket"`) {
 		t.Error(authz.event)
 	}
-	authz.verdict = &authzv1.AuthorizeResponse{Verdict: authzv1.Verdict_VERDICT_ALLOW, PrincipalId: "me", Context: []*authzv1.ContextValue{{Name: "a", Value: "b"}}}
+	authz.verdict = &authzv1.AuthorizeResponse{Verdict: authzv1.Verdict_VERDICT_ALLOW, PrincipalId: "me", Context: []*authzv1.ContextValue{{Name: "a", Value: []byte("b")}}}
 	c, err := net.Dial("tcp", w.addr)
 	if err != nil {
 		t.Fatal(err)

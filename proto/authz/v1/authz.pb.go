@@ -102,16 +102,18 @@ type AuthorizeRequest struct {
 	Authorizer     *v1.Authorizer `protobuf:"bytes,6,opt,name=authorizer,proto3" json:"authorizer,omitempty"`
 	// Counts the flushes of the stage's authorizer results; part of every cache key.
 	Epoch int64 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Values of the identity sources, in their declared order; a token alone for TOKEN authorizers.
-	Identity []string `protobuf:"bytes,8,rep,name=identity,proto3" json:"identity,omitempty"`
+	// Values of the identity sources, in their declared order; a token alone for TOKEN authorizers. Bytes as on the wire: a
+	// string would have to be UTF-8.
+	Identity [][]byte `protobuf:"bytes,8,rep,name=identity,proto3" json:"identity,omitempty"`
 	// ARN of the method with this request's path.
 	MethodArn string `protobuf:"bytes,9,opt,name=method_arn,json=methodArn,proto3" json:"method_arn,omitempty"`
 	// Function to invoke, stage variables filled in, and the event it gets.
 	FunctionArn string `protobuf:"bytes,10,opt,name=function_arn,json=functionArn,proto3" json:"function_arn,omitempty"`
 	Event       []byte `protobuf:"bytes,11,opt,name=event,proto3" json:"event,omitempty"`
-	TraceId     string `protobuf:"bytes,12,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// X-Amzn-Trace-Id, which a client may have sent.
+	TraceId []byte `protobuf:"bytes,12,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	// Condition keys of the request: aws:SourceIp, aws:UserAgent …
-	Conditions    map[string]string `protobuf:"bytes,13,rep,name=conditions,proto3" json:"conditions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Conditions    map[string][]byte `protobuf:"bytes,13,rep,name=conditions,proto3" json:"conditions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -195,7 +197,7 @@ func (x *AuthorizeRequest) GetEpoch() int64 {
 	return 0
 }
 
-func (x *AuthorizeRequest) GetIdentity() []string {
+func (x *AuthorizeRequest) GetIdentity() [][]byte {
 	if x != nil {
 		return x.Identity
 	}
@@ -223,14 +225,14 @@ func (x *AuthorizeRequest) GetEvent() []byte {
 	return nil
 }
 
-func (x *AuthorizeRequest) GetTraceId() string {
+func (x *AuthorizeRequest) GetTraceId() []byte {
 	if x != nil {
 		return x.TraceId
 	}
-	return ""
+	return nil
 }
 
-func (x *AuthorizeRequest) GetConditions() map[string]string {
+func (x *AuthorizeRequest) GetConditions() map[string][]byte {
 	if x != nil {
 		return x.Conditions
 	}
@@ -333,9 +335,10 @@ func (x *AuthorizeResponse) GetIntegrationLatencyMillis() int64 {
 }
 
 type ContextValue struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Of a header: bytes as on the wire, which need not be UTF-8.
+	Value         []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -377,11 +380,11 @@ func (x *ContextValue) GetName() string {
 	return ""
 }
 
-func (x *ContextValue) GetValue() string {
+func (x *ContextValue) GetValue() []byte {
 	if x != nil {
 		return x.Value
 	}
-	return ""
+	return nil
 }
 
 // VerifySignatureRequest is a request as it stood on the wire: the signature covers that.
@@ -485,11 +488,11 @@ type VerifySignatureResponse struct {
 	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	Arn     string `protobuf:"bytes,2,opt,name=arn,proto3" json:"arn,omitempty"`
 	Region  string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
-	// Exception name and text of a refusal; its status is 403.
+	// Exception name and text of a refusal; its status is 403. The text repeats headers, which need not be UTF-8.
 	ErrorType    string `protobuf:"bytes,4,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"`
-	ErrorMessage string `protobuf:"bytes,5,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	ErrorMessage []byte `protobuf:"bytes,5,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
 	// What is wrong, for explanations: unlike the text for the client it repeats nothing that may be secret.
-	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason []byte `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Who signed, as $context.identity names it: the id is that of the user, for a root key the account's.
 	UserId        string `protobuf:"bytes,7,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	AccessKey     string `protobuf:"bytes,8,opt,name=access_key,json=accessKey,proto3" json:"access_key,omitempty"`
@@ -555,18 +558,18 @@ func (x *VerifySignatureResponse) GetErrorType() string {
 	return ""
 }
 
-func (x *VerifySignatureResponse) GetErrorMessage() string {
+func (x *VerifySignatureResponse) GetErrorMessage() []byte {
 	if x != nil {
 		return x.ErrorMessage
 	}
-	return ""
+	return nil
 }
 
-func (x *VerifySignatureResponse) GetReason() string {
+func (x *VerifySignatureResponse) GetReason() []byte {
 	if x != nil {
 		return x.Reason
 	}
-	return ""
+	return nil
 }
 
 func (x *VerifySignatureResponse) GetUserId() string {
@@ -598,19 +601,19 @@ const file_authz_v1_authz_proto_rawDesc = "" +
 	"authorizer\x18\x06 \x01(\v2\x1f.limen.apigateway.v1.AuthorizerR\n" +
 	"authorizer\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\x03R\x05epoch\x12\x1a\n" +
-	"\bidentity\x18\b \x03(\tR\bidentity\x12\x1d\n" +
+	"\bidentity\x18\b \x03(\fR\bidentity\x12\x1d\n" +
 	"\n" +
 	"method_arn\x18\t \x01(\tR\tmethodArn\x12!\n" +
 	"\ffunction_arn\x18\n" +
 	" \x01(\tR\vfunctionArn\x12\x14\n" +
 	"\x05event\x18\v \x01(\fR\x05event\x12\x19\n" +
-	"\btrace_id\x18\f \x01(\tR\atraceId\x12P\n" +
+	"\btrace_id\x18\f \x01(\fR\atraceId\x12P\n" +
 	"\n" +
 	"conditions\x18\r \x03(\v20.limen.authz.v1.AuthorizeRequest.ConditionsEntryR\n" +
 	"conditions\x1a=\n" +
 	"\x0fConditionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc1\x02\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xc1\x02\n" +
 	"\x11AuthorizeResponse\x121\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x17.limen.authz.v1.VerdictR\averdict\x12!\n" +
 	"\fprincipal_id\x18\x02 \x01(\tR\vprincipalId\x126\n" +
@@ -621,7 +624,7 @@ const file_authz_v1_authz_proto_rawDesc = "" +
 	"\x1aintegration_latency_millis\x18\a \x01(\x03R\x18integrationLatencyMillis\"8\n" +
 	"\fContextValue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xf0\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xf0\x01\n" +
 	"\x16VerifySignatureRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1b\n" +
@@ -637,8 +640,8 @@ const file_authz_v1_authz_proto_rawDesc = "" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x1d\n" +
 	"\n" +
 	"error_type\x18\x04 \x01(\tR\terrorType\x12#\n" +
-	"\rerror_message\x18\x05 \x01(\tR\ferrorMessage\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x17\n" +
+	"\rerror_message\x18\x05 \x01(\fR\ferrorMessage\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\fR\x06reason\x12\x17\n" +
 	"\auser_id\x18\a \x01(\tR\x06userId\x12\x1d\n" +
 	"\n" +
 	"access_key\x18\b \x01(\tR\taccessKey*\xc5\x01\n" +

@@ -171,7 +171,7 @@ func keyOf(req *authzv1.AuthorizeRequest) hash {
 		write(s)
 	}
 	for _, s := range req.Identity {
-		write(s)
+		write(string(s))
 	}
 	return hash(h.Sum(nil))
 }
@@ -183,7 +183,7 @@ func (a *Authorizers) invoke(ctx context.Context, req *authzv1.AuthorizeRequest)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	start := a.config.Now()
-	res, err := a.config.Functions.Invoke(ctx, req.FunctionArn, req.Event, functions.Options{TraceID: req.TraceId})
+	res, err := a.config.Functions.Invoke(ctx, req.FunctionArn, req.Event, functions.Options{TraceID: string(req.TraceId)})
 	if err != nil {
 		return nil, fmt.Errorf("function %s could not be invoked: %w", req.FunctionArn, err)
 	}
@@ -217,7 +217,7 @@ func (a *Authorizers) refusal(err error) *authzv1.AuthorizeResponse {
 func judge(r *result, cached bool, req *authzv1.AuthorizeRequest) *authzv1.AuthorizeResponse {
 	question := &policy.Request{Action: "execute-api:Invoke", Resource: req.MethodArn}
 	for k, v := range req.Conditions {
-		question.Context.Set(k, v)
+		question.Context.Set(k, string(v))
 	}
 	d := policy.Decide(question, r.policy)
 	out := &authzv1.AuthorizeResponse{
@@ -225,7 +225,7 @@ func judge(r *result, cached bool, req *authzv1.AuthorizeRequest) *authzv1.Autho
 		Reason: d.String(), Cached: cached, IntegrationLatencyMillis: r.latency.Milliseconds(),
 	}
 	for _, f := range r.answer.Context {
-		out.Context = append(out.Context, &authzv1.ContextValue{Name: f.Name, Value: f.Value})
+		out.Context = append(out.Context, &authzv1.ContextValue{Name: f.Name, Value: []byte(f.Value)})
 	}
 	return out
 }

@@ -144,7 +144,7 @@ func (a *API) authorize(ctx context.Context, x *exchange.Exchange) *refusal {
 		return broken("authz did not answer: " + err.Error())
 	}
 	if res.GetErrorType() != "" {
-		return &refusal{status: 403, errorType: res.GetErrorType(), message: res.GetErrorMessage(), code: executionlog.SignatureRefused, why: []string{res.GetReason()}}
+		return &refusal{status: 403, errorType: res.GetErrorType(), message: string(res.GetErrorMessage()), code: executionlog.SignatureRefused, why: []string{string(res.GetReason())}}
 	}
 	s := x.Scope
 	if res.GetAccount() != s.Account {

@@ -25,7 +25,7 @@ func (x *Exchange) SignedRequest() *authzv1.VerifySignatureRequest {
 		Headers: make([]*authzv1.ContextValue, 0, len(x.Request.Headers)),
 	}
 	for _, h := range x.Request.Headers {
-		out.Headers = append(out.Headers, &authzv1.ContextValue{Name: h.Name, Value: h.Value})
+		out.Headers = append(out.Headers, &authzv1.ContextValue{Name: h.Name, Value: []byte(h.Value)})
 	}
 	return out
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/limen-gateway/limen/core/arn"
@@ -72,14 +71,15 @@ func question(x *exchange.Exchange, a *exchange.Authorizer, identity []string) (
 	if err != nil {
 		return nil, err
 	}
+	values := make([][]byte, len(identity))
 	for i := range identity {
-		identity[i] = strings.Clone(identity[i])
+		values[i] = []byte(identity[i])
 	}
 	methodARN := x.MethodARN()
 	req := &authzv1.AuthorizeRequest{
 		Account: x.Scope.Account, Region: x.Scope.Region, ApiId: x.Scope.API, Stage: x.Scope.Stage,
-		DefinitionHash: a.Hash, Epoch: x.Scope.AuthorizerEpoch, Identity: identity, MethodArn: methodARN,
-		FunctionArn: invocation.Function.String(), TraceId: strings.Clone(x.Trace.Header), Conditions: conditions(x),
+		DefinitionHash: a.Hash, Epoch: x.Scope.AuthorizerEpoch, Identity: values, MethodArn: methodARN,
+		FunctionArn: invocation.Function.String(), TraceId: []byte(x.Trace.Header), Conditions: conditions(x),
 	}
 	switch {
 	case a.Token:
@@ -93,14 +93,14 @@ func question(x *exchange.Exchange, a *exchange.Authorizer, identity []string) (
 }
 
 // conditions are the condition keys that every request has (spec/rest.md 3.8).
-func conditions(x *exchange.Exchange) map[string]string {
-	out := map[string]string{
-		"aws:SourceIp": strings.Clone(x.SourceIP()), "aws:SecureTransport": strconv.FormatBool(x.Request.Scheme() == "https"),
-		"aws:CurrentTime": x.Request.Received.UTC().Format(time.RFC3339),
+func conditions(x *exchange.Exchange) map[string][]byte {
+	out := map[string][]byte{
+		"aws:SourceIp": []byte(x.SourceIP()), "aws:SecureTransport": strconv.AppendBool(nil, x.Request.Scheme() == "https"),
+		"aws:CurrentTime": x.Request.Received.UTC().AppendFormat(nil, time.RFC3339),
 	}
 	for key, header := range map[string]string{"aws:UserAgent": "user-agent", "aws:Referer": "referer"} {
 		if value := x.HeaderFold(header); value != "" {
-			out[key] = strings.Clone(value)
+			out[key] = []byte(value)
 		}
 	}
 	return out
@@ -113,7 +113,7 @@ func verdict(x *exchange.Exchange, a *exchange.Authorizer, res *authzv1.Authoriz
 		x.Record.Add(executionlog.PhaseAuthorize, executionlog.Authorized, a.ID, res.PrincipalId, res.Reason)
 		x.Authorizer = &event.Authorizer{PrincipalID: res.PrincipalId, IntegrationLatency: res.IntegrationLatencyMillis}
 		for _, v := range res.Context {
-			x.Authorizer.Context = append(x.Authorizer.Context, event.Field{Name: v.Name, Value: v.Value})
+			x.Authorizer.Context = append(x.Authorizer.Context, event.Field{Name: v.Name, Value: string(v.Value)})
 		}
 		x.UsageKey = res.UsageIdentifierKey
 		return nil

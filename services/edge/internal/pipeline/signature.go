@@ -21,7 +21,7 @@ func signed(_ Method, v *Services) exchange.Phase {
 			return gatewayresponse.New(gatewayresponse.AuthorizerFailure, err)
 		}
 		if res.ErrorType != "" {
-			x.Record.Add(executionlog.PhaseAuthorize, executionlog.SignatureRefused, res.Reason)
+			x.Record.Add(executionlog.PhaseAuthorize, executionlog.SignatureRefused, string(res.Reason))
 			return signatureRefused(res)
 		}
 		x.Record.Add(executionlog.PhaseAuthorize, executionlog.SignatureProved, res.Arn, res.AccessKey)
@@ -42,7 +42,7 @@ var signatureTypes = map[string]gatewayresponse.Type{
 }
 
 func signatureRefused(res *authzv1.VerifySignatureResponse) error {
-	out := &gatewayresponse.Error{Type: signatureTypes[res.ErrorType], Status: http.StatusForbidden, ErrorType: res.ErrorType, Message: res.ErrorMessage, Brief: res.Reason}
+	out := &gatewayresponse.Error{Type: signatureTypes[res.ErrorType], Status: http.StatusForbidden, ErrorType: res.ErrorType, Message: string(res.ErrorMessage), Brief: string(res.Reason)}
 	if out.Type == "" {
 		out.Type = gatewayresponse.Default4XX
 	}
