@@ -91,6 +91,7 @@ func reads(stream string) []string {
 		jetStream + "DIRECT.GET." + stream + ".>",
 		jetStream + "CONSUMER.CREATE." + stream + ".>",
 		jetStream + "CONSUMER.INFO." + stream + ".>",
+		jetStream + "CONSUMER.MSG.NEXT." + stream + ".>",
 		jetStream + "CONSUMER.DELETE." + stream + ".>",
 		"$JS.FC." + stream + ".>",
 	}

@@ -86,23 +86,27 @@ func (s *store) last(ctx context.Context, subject string) (*wsconnv1.Journal, ui
 	return &j, m.Sequence, proto.Unmarshal(m.Data, &j)
 }
 
-// open reads a journal up to a sequence and returns the connections whose end was not told.
+// open reads a journal up to a sequence and returns the connections whose end was not told. The messages come by themselves: a
+// journal may have hundreds of thousands, and a question for each would make the first end wait for minutes.
 func (s *store) open(ctx context.Context, subject string, last uint64) (map[string]*wsconnv1.Handoff, error) {
 	stream, err := s.stream(ctx)
 	if err != nil {
 		return nil, err
 	}
+	// Who asks tries again itself.
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, MaxResetAttempts: 1})
+	if err != nil {
+		return nil, err
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return nil, err
+	}
+	defer messages.Stop()
 	out := map[string]*wsconnv1.Handoff{}
-	for next := uint64(1); next <= last; {
-		m, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
-		}
+	for read := uint64(0); read < last; {
+		j, sequence, err := next(ctx, messages)
 		if err != nil {
-			return nil, err
-		}
-		var j wsconnv1.Journal
-		if err := proto.Unmarshal(m.Data, &j); err != nil {
 			return nil, err
 		}
 		for _, e := range j.GetEntries() {
@@ -112,9 +116,25 @@ func (s *store) open(ctx context.Context, subject string, last uint64) (map[stri
 				delete(out, e.GetClosed())
 			}
 		}
-		next = m.Sequence + 1
+		read = sequence
 	}
 	return out, nil
+}
+
+// next waits for a message; what another node has removed meanwhile never comes.
+func next(ctx context.Context, messages jetstream.MessagesContext) (*wsconnv1.Journal, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	m, err := messages.Next(jetstream.NextContext(ctx))
+	if err != nil {
+		return nil, 0, err
+	}
+	about, err := m.Metadata()
+	if err != nil {
+		return nil, 0, err
+	}
+	var j wsconnv1.Journal
+	return &j, about.Sequence.Stream, proto.Unmarshal(m.Data(), &j)
 }
 
 // remove deletes the messages of a journal but the newest keep.
