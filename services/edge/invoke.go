@@ -59,7 +59,7 @@ func setConnect(x *exchange.Exchange, c *edgev1.Connect) {
 		q.TLS = &tls.ConnectionState{}
 	}
 	for _, h := range c.GetHeaders() {
-		q.Headers = append(q.Headers, exchange.Field{Name: h.GetName(), Value: h.GetValue()})
+		q.Headers = append(q.Headers, exchange.Field{Name: h.GetName(), Value: string(h.GetValue())})
 	}
 	x.Record.Method, x.Record.Path, x.Record.Start = q.Method, q.Path, q.Received
 }
@@ -74,10 +74,10 @@ func (s *Service) connect(ctx context.Context, x *exchange.Exchange, id string) 
 	s.closed(x)
 	out := &edgev1.Refusal{Status: int32(x.Response.Status), Body: bytes.Clone(x.Response.Body)}
 	for _, f := range x.Response.Headers {
-		out.Headers = append(out.Headers, &edgev1.Header{Name: strings.Clone(f.Name), Value: strings.Clone(f.Value)})
+		out.Headers = append(out.Headers, &edgev1.Header{Name: strings.Clone(f.Name), Value: []byte(f.Value)})
 	}
-	out.Headers = append(out.Headers, &edgev1.Header{Name: "x-amzn-RequestId", Value: strings.Clone(x.RequestID)},
-		&edgev1.Header{Name: "x-amz-apigw-id", Value: strings.Clone(x.ExtendedID)})
+	out.Headers = append(out.Headers, &edgev1.Header{Name: "x-amzn-RequestId", Value: []byte(x.RequestID)},
+		&edgev1.Header{Name: "x-amz-apigw-id", Value: []byte(x.ExtendedID)})
 	return &edgev1.InvokeResponse{Outcome: &edgev1.InvokeResponse_Refused{Refused: out}}
 }
 

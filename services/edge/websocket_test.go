@@ -175,6 +175,24 @@ func startSocket(t *testing.T, deps Deps, parts ...func(*snapshotv1.Deployment))
 	return w, node, events
 }
 
+// TestAUserAgentNeedNotBeUTF8: the session carries it as it stands.
+func TestAUserAgentNeedNotBeUTF8(t *testing.T) {
+	w, node, _ := startSocket(t, Deps{}, wsRoute("$connect", false, wsLambda("ok")))
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, strings.Replace(handshakeHead, "test/1", "M\xfcller", 1)); err != nil {
+		t.Fatal(err)
+	}
+	got := <-node.taken
+	defer got.conn.Close()
+	if agent := string(got.h.UserAgent); agent != "M\xfcller" {
+		t.Errorf("handed over: %q", agent)
+	}
+}
+
 func TestHandshakeIsHandedOver(t *testing.T) {
 	w, node, events := startSocket(t, Deps{}, wsRoute("$connect", false, wsLambda("ok")))
 	c, err := net.Dial("tcp", w.addr)
@@ -187,7 +205,7 @@ func TestHandshakeIsHandedOver(t *testing.T) {
 	}
 	got := <-node.taken
 	defer got.conn.Close()
-	if got.key != "dGhlIHNhbXBsZSBub25jZQ==" || got.h.ConnectionId != connectionID || got.h.Account != account || got.h.Stage != "prod" || got.h.Subprotocol != "chat" || got.h.UserAgent != "test/1" || got.h.SourceIp != "127.0.0.1" {
+	if got.key != "dGhlIHNhbXBsZSBub25jZQ==" || got.h.ConnectionId != connectionID || got.h.Account != account || got.h.Stage != "prod" || got.h.Subprotocol != "chat" || string(got.h.UserAgent) != "test/1" || got.h.SourceIp != "127.0.0.1" {
 		t.Errorf("handoff: %v", got.h)
 	}
 	first := make([]byte, 11)
@@ -272,7 +290,7 @@ func TestWithoutANodeThereIsNoConnection(t *testing.T) {
 // socketSession is what a handshake has left.
 func socketSession(t *testing.T) []byte {
 	session, err := proto.Marshal(&edgev1.Session{ConnectedAtUnixMilli: 1740997200123, DomainName: "my.domain", SourceIp: "192.0.2.1",
-		Authorizer: &edgev1.SessionAuthorizer{PrincipalId: "me", IntegrationLatencyMillis: 3, Context: []*edgev1.Header{{Name: "n", Value: "7"}}}})
+		Authorizer: &edgev1.SessionAuthorizer{PrincipalId: "me", IntegrationLatencyMillis: 3, Context: []*edgev1.Header{{Name: "n", Value: []byte("7")}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +448,7 @@ func TestConnectAuthorizer(t *testing.T) {
 	got := <-node.taken
 	got.conn.Close()
 	var session edgev1.Session
-	if err := proto.Unmarshal(got.h.Session, &session); err != nil || session.GetAuthorizer().GetPrincipalId() != "me" || session.GetAuthorizer().GetContext()[0].GetValue() != "b" {
+	if err := proto.Unmarshal(got.h.Session, &session); err != nil || session.GetAuthorizer().GetPrincipalId() != "me" || string(session.GetAuthorizer().GetContext()[0].GetValue()) != "b" {
 		t.Errorf("session: %v, %v", &session, err)
 	}
 }
@@ -558,7 +576,7 @@ func TestRouteThrottles(t *testing.T) {
 func TestConnectByInvoke(t *testing.T) {
 	w, _, events := startSocket(t, Deps{}, wsRoute("$connect", false, wsLambda("teapot")))
 	connect := &edgev1.Connect{Host: apiHost, Target: "/prod?q=1", Remote: "192.0.2.9:1234", LocalPort: 443, Tls: true, Headers: []*edgev1.Header{
-		{Name: "Host", Value: apiHost}, {Name: "Connection", Value: "Upgrade"}, {Name: "Upgrade", Value: "websocket"}, {Name: "Sec-WebSocket-Version", Value: "13"}, {Name: "Sec-WebSocket-Key", Value: "dGhlIHNhbXBsZSBub25jZQ=="}}}
+		{Name: "Host", Value: []byte(apiHost)}, {Name: "Connection", Value: []byte("Upgrade")}, {Name: "Upgrade", Value: []byte("websocket")}, {Name: "Sec-WebSocket-Version", Value: []byte("13")}, {Name: "Sec-WebSocket-Key", Value: []byte("dGhlIHNhbXBsZSBub25jZQ==")}}}
 	invoke := func() *edgev1.InvokeResponse {
 		res, err := w.edge.Invoke(t.Context(), &edgev1.InvokeRequest{ConnectionId: connectionID, Event: &edgev1.InvokeRequest_Connect{Connect: connect}})
 		if err != nil {
@@ -573,7 +591,7 @@ func TestConnectByInvoke(t *testing.T) {
 		t.Error(e)
 	}
 	plain := connect.Headers
-	connect.Tls, connect.Headers = false, append(plain[:len(plain):len(plain)], &edgev1.Header{Name: "X-Forwarded-For", Value: "203.0.113.9, 198.51.100.1"}, &edgev1.Header{Name: "X-Forwarded-Proto", Value: "https"})
+	connect.Tls, connect.Headers = false, append(plain[:len(plain):len(plain)], &edgev1.Header{Name: "X-Forwarded-For", Value: []byte("203.0.113.9, 198.51.100.1")}, &edgev1.Header{Name: "X-Forwarded-Proto", Value: []byte("https")})
 	w.edge.config.ForwardedFrom = proxyprotocol.Networks{netip.MustParsePrefix("192.0.2.0/24")}
 	invoke()
 	if e := <-events; !strings.Contains(e, `"X-Forwarded-For":"203.0.113.9, 198.51.100.1"`) || !strings.Contains(e, `"X-Forwarded-Proto":"https"`) || !strings.Contains(e, `"sourceIp":"198.51.100.1"`) {

@@ -57,7 +57,7 @@ func (e *fakeEdge) Invoke(ctx context.Context, r *edgev1.InvokeRequest, _ ...grp
 	out := &edgev1.InvokeResponse{}
 	switch {
 	case r.GetConnect() != nil && strings.HasPrefix(r.GetConnect().GetTarget(), "/refused"):
-		out.Outcome = &edgev1.InvokeResponse_Refused{Refused: &edgev1.Refusal{Status: 401, Headers: []*edgev1.Header{{Name: "X-Why", Value: "x"}}, Body: []byte("no")}}
+		out.Outcome = &edgev1.InvokeResponse_Refused{Refused: &edgev1.Refusal{Status: 401, Headers: []*edgev1.Header{{Name: "X-Why", Value: []byte("x")}}, Body: []byte("no")}}
 	case r.GetConnect() != nil:
 		out.Outcome = &edgev1.InvokeResponse_Connected{Connected: &wsconnv1.Handoff{
 			ConnectionId: r.ConnectionId, Account: account, ApiId: "api", Stage: "prod", Session: []byte("s"), SourceIp: "192.0.2.1", Subprotocol: "chat", Limits: limits}}

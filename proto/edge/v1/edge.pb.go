@@ -360,9 +360,10 @@ func (x *Connect) GetTls() bool {
 }
 
 type Header struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Bytes as on the wire, which need not be UTF-8.
+	Value         []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -404,11 +405,11 @@ func (x *Header) GetName() string {
 	return ""
 }
 
-func (x *Header) GetValue() string {
+func (x *Header) GetValue() []byte {
 	if x != nil {
 		return x.Value
 	}
-	return ""
+	return nil
 }
 
 type Message struct {
@@ -728,7 +729,7 @@ type Session struct {
 	ConnectedAtUnixMilli int64                  `protobuf:"varint,1,opt,name=connected_at_unix_milli,json=connectedAtUnixMilli,proto3" json:"connected_at_unix_milli,omitempty"`
 	DomainName           string                 `protobuf:"bytes,2,opt,name=domain_name,json=domainName,proto3" json:"domain_name,omitempty"`
 	SourceIp             string                 `protobuf:"bytes,3,opt,name=source_ip,json=sourceIp,proto3" json:"source_ip,omitempty"`
-	UserAgent            string                 `protobuf:"bytes,4,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	UserAgent            []byte                 `protobuf:"bytes,4,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	// Absent without an authorizer.
 	Authorizer *SessionAuthorizer `protobuf:"bytes,5,opt,name=authorizer,proto3" json:"authorizer,omitempty"`
 	// The API key of the handshake, by its id: its value is written nowhere.
@@ -790,11 +791,11 @@ func (x *Session) GetSourceIp() string {
 	return ""
 }
 
-func (x *Session) GetUserAgent() string {
+func (x *Session) GetUserAgent() []byte {
 	if x != nil {
 		return x.UserAgent
 	}
-	return ""
+	return nil
 }
 
 func (x *Session) GetAuthorizer() *SessionAuthorizer {
@@ -982,7 +983,7 @@ const file_edge_v1_edge_proto_rawDesc = "" +
 	"\x03tls\x18\x06 \x01(\bR\x03tls\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\x1d\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\x1d\n" +
 	"\aMessage\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"8\n" +
 	"\n" +
@@ -1006,7 +1007,7 @@ const file_edge_v1_edge_proto_rawDesc = "" +
 	"domainName\x12\x1b\n" +
 	"\tsource_ip\x18\x03 \x01(\tR\bsourceIp\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\x04 \x01(\tR\tuserAgent\x12@\n" +
+	"user_agent\x18\x04 \x01(\fR\tuserAgent\x12@\n" +
 	"\n" +
 	"authorizer\x18\x05 \x01(\v2 .limen.edge.v1.SessionAuthorizerR\n" +
 	"authorizer\x12\x1c\n" +

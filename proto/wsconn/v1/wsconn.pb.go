@@ -89,7 +89,8 @@ type Handoff struct {
 	Stage                string                 `protobuf:"bytes,5,opt,name=stage,proto3" json:"stage,omitempty"`
 	ConnectedAtUnixMilli int64                  `protobuf:"varint,6,opt,name=connected_at_unix_milli,json=connectedAtUnixMilli,proto3" json:"connected_at_unix_milli,omitempty"`
 	SourceIp             string                 `protobuf:"bytes,7,opt,name=source_ip,json=sourceIp,proto3" json:"source_ip,omitempty"`
-	UserAgent            string                 `protobuf:"bytes,8,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// Bytes as on the wire, which need not be UTF-8.
+	UserAgent []byte `protobuf:"bytes,8,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	// Goes into the 101 when not empty.
 	Subprotocol string `protobuf:"bytes,9,opt,name=subprotocol,proto3" json:"subprotocol,omitempty"`
 	// What the edge wants to know again with every event; nobody else reads it.
@@ -180,11 +181,11 @@ func (x *Handoff) GetSourceIp() string {
 	return ""
 }
 
-func (x *Handoff) GetUserAgent() string {
+func (x *Handoff) GetUserAgent() []byte {
 	if x != nil {
 		return x.UserAgent
 	}
-	return ""
+	return nil
 }
 
 func (x *Handoff) GetSubprotocol() string {
@@ -548,7 +549,7 @@ type Answer struct {
 	ConnectedAtUnixMilli  int64  `protobuf:"varint,2,opt,name=connected_at_unix_milli,json=connectedAtUnixMilli,proto3" json:"connected_at_unix_milli,omitempty"`
 	LastActiveAtUnixMilli int64  `protobuf:"varint,3,opt,name=last_active_at_unix_milli,json=lastActiveAtUnixMilli,proto3" json:"last_active_at_unix_milli,omitempty"`
 	SourceIp              string `protobuf:"bytes,4,opt,name=source_ip,json=sourceIp,proto3" json:"source_ip,omitempty"`
-	UserAgent             string `protobuf:"bytes,5,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	UserAgent             []byte `protobuf:"bytes,5,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -611,11 +612,11 @@ func (x *Answer) GetSourceIp() string {
 	return ""
 }
 
-func (x *Answer) GetUserAgent() string {
+func (x *Answer) GetUserAgent() []byte {
 	if x != nil {
 		return x.UserAgent
 	}
-	return ""
+	return nil
 }
 
 // Journal is one message of a node's subject of the stream: which connections opened and closed, in order. Whoever takes
@@ -1026,7 +1027,7 @@ const file_wsconn_v1_wsconn_proto_rawDesc = "" +
 	"\x17connected_at_unix_milli\x18\x06 \x01(\x03R\x14connectedAtUnixMilli\x12\x1b\n" +
 	"\tsource_ip\x18\a \x01(\tR\bsourceIp\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\b \x01(\tR\tuserAgent\x12 \n" +
+	"user_agent\x18\b \x01(\fR\tuserAgent\x12 \n" +
 	"\vsubprotocol\x18\t \x01(\tR\vsubprotocol\x12\x18\n" +
 	"\asession\x18\n" +
 	" \x01(\fR\asession\x12/\n" +
@@ -1059,7 +1060,7 @@ const file_wsconn_v1_wsconn_proto_rawDesc = "" +
 	"\x19last_active_at_unix_milli\x18\x03 \x01(\x03R\x15lastActiveAtUnixMilli\x12\x1b\n" +
 	"\tsource_ip\x18\x04 \x01(\tR\bsourceIp\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\x05 \x01(\tR\tuserAgent\"\xbe\x01\n" +
+	"user_agent\x18\x05 \x01(\fR\tuserAgent\"\xbe\x01\n" +
 	"\aJournal\x127\n" +
 	"\aentries\x18\x01 \x03(\v2\x1d.limen.wsconn.v1.JournalEntryR\aentries\x12\x16\n" +
 	"\x06writer\x18\x02 \x01(\tR\x06writer\x12\x1a\n" +

@@ -7,6 +7,7 @@ package management
 
 import (
 	"context"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -65,7 +66,7 @@ func (s *Service) GetConnection(ctx context.Context, r *managementv1.GetConnecti
 		ConnectedAt: timestamppb.New(time.UnixMilli(a.GetConnectedAtUnixMilli())), LastActiveAt: timestamppb.New(time.UnixMilli(a.GetLastActiveAtUnixMilli())),
 		Identity: &managementv1.Identity{SourceIp: &source},
 	}
-	if agent := a.GetUserAgent(); agent != "" {
+	if agent := strings.ToValidUTF8(string(a.GetUserAgent()), "\uFFFD"); agent != "" {
 		out.Identity.UserAgent = &agent
 	}
 	return out, nil

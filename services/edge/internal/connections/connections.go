@@ -182,7 +182,7 @@ func (r *refusal) write(x *exchange.Exchange, id string) {
 func appendConnection(dst []byte, a *wsconnv1.Answer) []byte {
 	dst = appendTime(append(dst, `{"connectedAt":"`...), a.GetConnectedAtUnixMilli())
 	dst = gatewayresponse.AppendJSONString(append(dst, `","identity":{"sourceIp":`...), a.GetSourceIp())
-	if agent := a.GetUserAgent(); agent != "" {
+	if agent := string(a.GetUserAgent()); agent != "" {
 		dst = gatewayresponse.AppendJSONString(append(dst, `,"userAgent":`...), agent)
 	}
 	dst = appendTime(append(dst, `},"lastActiveAt":"`...), a.GetLastActiveAtUnixMilli())

@@ -164,7 +164,7 @@ func refuseConnect(x *exchange.Exchange, status int) {
 // handoff is what the owner of the socket gets. Nothing in it aliases the exchange.
 func handoff(x *exchange.Exchange) (*wsconnv1.Handoff, error) {
 	session := &edgev1.Session{
-		ConnectedAtUnixMilli: x.Socket.ConnectedAt.UnixMilli(), DomainName: x.DomainName, SourceIp: x.SourceIP(), UserAgent: x.Socket.UserAgent,
+		ConnectedAtUnixMilli: x.Socket.ConnectedAt.UnixMilli(), DomainName: x.DomainName, SourceIp: x.SourceIP(), UserAgent: []byte(x.Socket.UserAgent),
 	}
 	session.ApiKeyId = x.APIKeyID
 	if c := x.Caller; c.Signed() {
@@ -173,7 +173,7 @@ func handoff(x *exchange.Exchange) (*wsconnv1.Handoff, error) {
 	if a := x.Authorizer; a != nil {
 		session.Authorizer = &edgev1.SessionAuthorizer{PrincipalId: a.PrincipalID, IntegrationLatencyMillis: a.IntegrationLatency}
 		for _, f := range a.Context {
-			session.Authorizer.Context = append(session.Authorizer.Context, &edgev1.Header{Name: f.Name, Value: f.Value})
+			session.Authorizer.Context = append(session.Authorizer.Context, &edgev1.Header{Name: f.Name, Value: []byte(f.Value)})
 		}
 	}
 	b, err := proto.Marshal(session)
@@ -186,7 +186,7 @@ func handoff(x *exchange.Exchange) (*wsconnv1.Handoff, error) {
 	}
 	return &wsconnv1.Handoff{
 		Trace: spans, ConnectionId: x.Socket.ConnectionID, Account: x.Scope.Account, Region: x.Scope.Region, ApiId: x.Scope.API, Stage: x.Scope.Stage,
-		ConnectedAtUnixMilli: session.ConnectedAtUnixMilli, SourceIp: strings.Clone(session.SourceIp), UserAgent: strings.Clone(session.UserAgent),
+		ConnectedAtUnixMilli: session.ConnectedAtUnixMilli, SourceIp: strings.Clone(session.SourceIp), UserAgent: session.UserAgent,
 		Subprotocol: strings.Clone(x.Socket.Subprotocol), Session: b,
 	}, nil
 }
@@ -266,7 +266,7 @@ func (p *Plans) resume(x *exchange.Exchange, r *edgev1.InvokeRequest) error {
 	x.Record.RequestID = x.RequestID
 	x.Record.Source, x.DomainName = session.GetSourceIp(), session.GetDomainName()
 	x.Socket = &exchange.Socket{
-		ConnectionID: r.GetConnectionId(), ConnectedAt: time.UnixMilli(session.GetConnectedAtUnixMilli()), UserAgent: session.GetUserAgent(),
+		ConnectionID: r.GetConnectionId(), ConnectedAt: time.UnixMilli(session.GetConnectedAtUnixMilli()), UserAgent: string(session.GetUserAgent()),
 	}
 	x.APIKeyID = session.GetApiKeyId()
 	c := session.GetCaller()
@@ -274,7 +274,7 @@ func (p *Plans) resume(x *exchange.Exchange, r *edgev1.InvokeRequest) error {
 	if a := session.GetAuthorizer(); a != nil {
 		x.Authorizer = &event.Authorizer{PrincipalID: a.GetPrincipalId(), IntegrationLatency: a.GetIntegrationLatencyMillis()}
 		for _, f := range a.GetContext() {
-			x.Authorizer.Context = append(x.Authorizer.Context, event.Field{Name: f.GetName(), Value: f.GetValue()})
+			x.Authorizer.Context = append(x.Authorizer.Context, event.Field{Name: f.GetName(), Value: string(f.GetValue())})
 		}
 	}
 	switch {

@@ -49,7 +49,7 @@ func readHead(r *bufio.Reader) (c *edgev1.Connect, status int) {
 		if !ok || !isToken(name) || strings.ContainsFunc(value, isControl) {
 			return nil, http.StatusBadRequest
 		}
-		c.Headers = append(c.Headers, &edgev1.Header{Name: name, Value: strings.Trim(value, " \t")})
+		c.Headers = append(c.Headers, &edgev1.Header{Name: name, Value: []byte(strings.Trim(value, " \t"))})
 	}
 	return c, check(c)
 }
@@ -62,8 +62,8 @@ func check(c *edgev1.Connect) (status int) {
 			if c.Host != "" {
 				return http.StatusBadRequest
 			}
-			c.Host = h.GetValue()
-		case strings.EqualFold(h.GetName(), "transfer-encoding"), strings.EqualFold(h.GetName(), "content-length") && h.GetValue() != "0":
+			c.Host = string(h.GetValue())
+		case strings.EqualFold(h.GetName(), "transfer-encoding"), strings.EqualFold(h.GetName(), "content-length") && string(h.GetValue()) != "0":
 			return http.StatusBadRequest
 		}
 	}

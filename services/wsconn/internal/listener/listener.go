@@ -175,7 +175,7 @@ func (l *Listener) handshake(ctx context.Context, c net.Conn, client proxyprotoc
 		answer(c, plain(status))
 		return nil, "", nil
 	case connect.GetTarget() == "/ping", connect.GetTarget() == "/sping":
-		answer(c, &edgev1.Refusal{Status: http.StatusOK, Headers: []*edgev1.Header{{Name: "Content-Type", Value: "text/plain"}}, Body: []byte("healthy")})
+		answer(c, &edgev1.Refusal{Status: http.StatusOK, Headers: []*edgev1.Header{{Name: "Content-Type", Value: []byte("text/plain")}}, Body: []byte("healthy")})
 		return nil, "", nil
 	}
 	ends := client.Conn(c)
@@ -204,7 +204,7 @@ func (l *Listener) handshake(ctx context.Context, c net.Conn, client proxyprotoc
 }
 
 func plain(status int) *edgev1.Refusal {
-	return &edgev1.Refusal{Status: int32(status), Headers: []*edgev1.Header{{Name: "Content-Type", Value: "application/json"}},
+	return &edgev1.Refusal{Status: int32(status), Headers: []*edgev1.Header{{Name: "Content-Type", Value: []byte("application/json")}},
 		Body: []byte(`{"message":"` + http.StatusText(status) + `"}`)}
 }
 
@@ -212,7 +212,7 @@ func header(c *edgev1.Connect, name string) string {
 	value := ""
 	for _, h := range c.GetHeaders() {
 		if strings.EqualFold(h.GetName(), name) {
-			value = h.GetValue()
+			value = string(h.GetValue())
 		}
 	}
 	return value
@@ -224,10 +224,10 @@ func answer(c net.Conn, r *edgev1.Refusal) {
 	out = append(out, "\r\nDate: "+time.Now().UTC().Format(http.TimeFormat)...)
 	out = append(out, "\r\nContent-Length: "+strconv.Itoa(len(r.GetBody()))+"\r\nConnection: close\r\n"...)
 	for _, h := range r.GetHeaders() {
-		if strings.ContainsAny(h.GetName()+h.GetValue(), "\r\n\x00") {
+		if strings.ContainsAny(h.GetName()+string(h.GetValue()), "\r\n\x00") {
 			continue
 		}
-		out = append(out, h.GetName()+": "+h.GetValue()+"\r\n"...)
+		out = append(out, h.GetName()+": "+string(h.GetValue())+"\r\n"...)
 	}
 	_ = c.SetDeadline(time.Now().Add(writeTime))
 	if _, err := c.Write(append(append(out, "\r\n"...), r.GetBody()...)); err != nil {
