@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -97,13 +98,28 @@ func newAdmin(h *house) (run.Service, error) {
 		return nil, err
 	}
 	answer := h.serverConfig()
-	answer.Reflection, answer.Unary = true, service.Interceptors()
+	// What there is is told in the clear to this machine alone.
+	answer.Reflection = answer.TLS != nil || onThisMachine(h.config.Admin.GRPCListen)
+	answer.Unary = service.Interceptors()
 	server := rpc.NewServer(answer)
 	service.Register(server)
 	c.service, c.server = service, server
 	c.handler = bothFaces(server, service.Handler(server.Local(rpc.Admin)))
 	h.admin = c
 	return c, nil
+}
+
+// onThisMachine reports whether others cannot reach an address, or there is none.
+func onThisMachine(address string) bool {
+	if address == "" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // lambda answers invocations by the functions host of this process, or by the one elsewhere; nil when there is none.

@@ -2,6 +2,7 @@ package roles
 
 import (
 	"context"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -135,6 +136,21 @@ func TestUsersPlayNoRole(t *testing.T) {
 	if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("whoever says that it is an edge follows: %v", err)
 	}
+}
+
+// TestATrustedNetwork: an admin in the clear serves other hosts, and starts.
+func TestATrustedNetwork(t *testing.T) {
+	_, port, err := net.SplitHostPort(proxytest.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{DataDir: t.TempDir(), Admin: AdminConfig{GRPCListen: "0.0.0.0:" + port}}
+	c.RootKeyFile = c.DataDir + "/root-keys"
+	if _, err := rootkeys.LoadOrCreate(c.RootKeyFile, "111111111111"); err != nil {
+		t.Fatal(err)
+	}
+	_, stop := start(t, c, only("etcd", "admin"))
+	stop()
 }
 
 func listServices(t *testing.T, stream reflectionv1.ServerReflection_ServerReflectionInfoClient) []string {
