@@ -65,6 +65,11 @@ func (r reply) unavailable() bool {
 		r.body["message"] == "Service Unavailable"
 }
 
+// overtaken tells whether others changed the same at once for too long, which AWS's clients send again.
+func (r reply) overtaken() bool {
+	return r.status == http.StatusConflict && strings.Contains(r.text, "due to concurrent modification")
+}
+
 // until tries a call until it succeeds, for as long as a recovery may take.
 func (p *plane) until(method, target, body string) reply {
 	p.t.Helper()
@@ -77,7 +82,7 @@ func (p *plane) until(method, target, body string) reply {
 			p.t.Fatalf("%s %s does not come back: %v", method, target, err)
 		case r.status < 300:
 			return r
-		case !r.unavailable():
+		case !r.unavailable() && !r.overtaken():
 			p.t.Fatalf("%s %s: %d %s", method, target, r.status, r.text)
 		}
 	}
@@ -95,7 +100,7 @@ func importBody(title string) string {
 }
 
 // busy lets clients write until stop: one creates and deletes APIs, one imports, one deploys. They accept success and AWS's
-// answer for a service that is away, nothing else.
+// answers for a service that is away and for an API that is changed from too many sides, nothing else.
 func (p *plane) busy(path string) (warm <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(p.t.Context())
 	var all sync.WaitGroup
@@ -111,7 +116,7 @@ func (p *plane) busy(path string) (warm <-chan struct{}, stop func()) {
 					if ctx.Err() != nil {
 						return nil
 					}
-					if err != nil || r.status >= 300 && !r.unavailable() && r.status != http.StatusTooManyRequests {
+					if err != nil || r.status >= 300 && !r.unavailable() && !r.overtaken() && r.status != http.StatusTooManyRequests {
 						p.t.Errorf("%s %s: %v %d %s", method, target, err, r.status, r.text)
 					}
 					return r.body

@@ -166,22 +166,18 @@ func (t *traffic) take() map[string]seen {
 func (t *traffic) settled(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	quiet := time.Now()
+	quiet, bad := time.Now(), "nothing"
 	for {
-		bad := ""
 		for name, s := range t.peek() {
 			if s > 0 {
-				bad = name
+				quiet, bad = time.Now(), name
 			}
-		}
-		if bad != "" {
-			quiet = time.Now()
 		}
 		if time.Since(quiet) >= calm {
 			return nil
 		}
 		if !pause(ctx, 100*time.Millisecond) {
-			return fmt.Errorf("%s fails still, %s after", bad, within)
+			return fmt.Errorf("%s fails still, or failed last: %w", bad, ctx.Err())
 		}
 	}
 }

@@ -164,7 +164,8 @@ func (s *Store) CreateTree(ctx context.Context, scope Scope, tree *Tree) (int64,
 // the old content or the new, never a mix. fn gets nil when there is no such API. It runs again when somebody else changed
 // the API meanwhile.
 func (s *Store) ReplaceTree(ctx context.Context, scope Scope, api string, fn func(*Tree) error) (int64, error) {
-	for range attempts {
+	for try := range attempts {
+		yield(ctx, try)
 		rev, err := s.tryReplace(ctx, scope, api, fn)
 		if !errors.Is(err, ErrOvertaken) {
 			return rev, err

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/limen-gateway/limen/core/fault"
+	"github.com/limen-gateway/limen/platform/run"
 	storev1 "github.com/limen-gateway/limen/proto/store/v1"
 )
 
@@ -110,7 +112,8 @@ func (s *Store) Read(ctx context.Context, scope Scope, fn func(*Tx) error) error
 // Update runs fn and commits what it wrote, if nothing it read has changed meanwhile; else it runs fn again. It returns the
 // revision of the commit. AWS answers a busy API with the Conflict text that Terraform retries.
 func (s *Store) Update(ctx context.Context, scope Scope, fn func(*Tx) error) (int64, error) {
-	for range attempts {
+	for try := range attempts {
+		yield(ctx, try)
 		tx := s.begin(ctx, scope)
 		err := fn(tx)
 		if errors.Is(err, ErrRetry) {
@@ -128,6 +131,13 @@ func (s *Store) Update(ctx context.Context, scope Scope, fn func(*Tx) error) (in
 		}
 	}
 	return 0, Busy()
+}
+
+// yield lets others finish who change the same: two that try again at once, and only they, can keep each other from it.
+func yield(ctx context.Context, try int) {
+	if try > 0 {
+		run.Pause(ctx, rand.N(time.Duration(try)*2*time.Millisecond))
+	}
 }
 
 // Busy is AWS's answer when an API is changed from too many sides at once.
