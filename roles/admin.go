@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -111,15 +110,8 @@ func newAdmin(h *house) (run.Service, error) {
 
 // onThisMachine reports whether others cannot reach an address, or there is none.
 func onThisMachine(address string) bool {
-	if address == "" {
-		return true
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	a, err := net.ResolveTCPAddr("tcp", address)
+	return address == "" || err == nil && rpc.OnLoopback(a)
 }
 
 // lambda answers invocations by the functions host of this process, or by the one elsewhere; nil when there is none.

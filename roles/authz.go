@@ -2,7 +2,6 @@ package roles
 
 import (
 	"context"
-	"time"
 
 	"github.com/limen-gateway/limen/platform/functions"
 	"github.com/limen-gateway/limen/platform/rootkeys"
@@ -19,8 +18,8 @@ type AuthzConfig struct {
 	HideCanonical bool   `yaml:"hide_canonical_string" help:"whether the answer to a signature that does not match leaves out what should have been signed; AWS tells it, and it repeats all signed headers"`
 }
 
-// authorizerTimeout is how long an authorizer may take (spec/rest.md 3.5), and so how long an authz that ends waits for those it has asked.
-const authorizerTimeout = 29 * time.Second
+// authorizerTimeout is how long an authz that ends waits for the authorizers it has asked: as long as an edge does.
+var authorizerTimeout = rpc.House().Deadlines[authzv1.Authz_Authorize_FullMethodName]
 
 // authzNode is the role authz, with the connections to functions that it opens.
 type authzNode struct {

@@ -44,8 +44,8 @@ type Client struct {
 	local Local
 	link  *link
 
-	mu sync.Mutex // guards kv
-	kv jetstream.KeyValue
+	mu     sync.Mutex // guards leases
+	leases jetstream.Stream
 }
 
 // NewClient makes a client; without NATS it reaches only the node of this process. Run must run for Gone to be found out.
@@ -113,68 +113,49 @@ func subjectOf(node uint16) string { return PushSubject + keyOf(node) + "." }
 
 func keyOf(node uint16) string { return strconv.Itoa(int(node)) }
 
-// leaseGone reports whether the node is known to be dead.
+// leaseGone reports whether the node is known to be dead: by what was last written of its lease. A direct read, since whoever
+// asks for connections that never existed gets here each time.
 func (c *Client) leaseGone(ctx context.Context, node uint16) bool {
 	if !c.link.settled() {
 		return false
 	}
-	kv, err := c.bucket(ctx)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	leases, err := c.bucket(ctx)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return true // no node was ever there
 	}
 	if err != nil {
 		return false
 	}
-	last, err := lastOf(ctx, kv, keyOf(node))
+	last, err := leases.GetLastMsgForSubject(ctx, "$KV."+NodeBucket+"."+keyOf(node))
 	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return true // it ended so long ago that nothing of it is left
 	case err != nil:
 		return false
-	case last == nil:
-		return true // it ended so long ago that nothing of it is left
-	case last.Operation() == jetstream.KeyValueDelete:
+	case last.Header.Get("KV-Operation") != "":
 		return true // its node gave it back
-	case last.Operation() == jetstream.KeyValuePurge:
-		return c.link.now().Sub(last.Created()) > comesBackWithin
+	case last.Header.Get(jetstream.MarkerReasonHeader) != "": // its time was over
+		return c.link.now().Sub(last.Time) > comesBackWithin
 	}
 	return false
 }
 
-// lastOf is what was last written of a key, which may be that it was deleted or that its time was over; nil when nothing is
-// left of it.
-func lastOf(ctx context.Context, kv jetstream.KeyValue, key string) (jetstream.KeyValueEntry, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	w, err := kv.Watch(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = w.Stop() }()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case entry, ok := <-w.Updates():
-		if !ok {
-			return nil, nats.ErrConnectionClosed
-		}
-		return entry, nil // nil ends what there was
-	}
-}
-
-func (c *Client) bucket(ctx context.Context) (jetstream.KeyValue, error) {
+// bucket is the stream of the bucket of leases.
+func (c *Client) bucket(ctx context.Context) (jetstream.Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.kv != nil {
-		return c.kv, nil
+	if c.leases != nil {
+		return c.leases, nil
 	}
 	js, err := jetstream.New(c.nats)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	kv, err := js.KeyValue(ctx, NodeBucket)
+	leases, err := js.Stream(ctx, "KV_"+NodeBucket)
 	if err == nil {
-		c.kv = kv
+		c.leases = leases
 	}
-	return kv, err
+	return leases, err
 }

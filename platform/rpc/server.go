@@ -172,7 +172,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // calls are answered before Serve too, and never after it.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	for _, l := range listeners {
-		if s.config.Reflection && s.config.TLS == nil && !onLoopback(l.Addr()) {
+		if s.config.Reflection && s.config.TLS == nil && !OnLoopback(l.Addr()) {
 			return fmt.Errorf("rpc: reflection on %s needs TLS or a loopback address", l.Addr())
 		}
 	}
@@ -197,7 +197,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return err
 }
 
-func onLoopback(a net.Addr) bool {
+// OnLoopback reports whether only this machine reaches an address.
+func OnLoopback(a net.Addr) bool {
 	switch a := a.(type) {
 	case *net.TCPAddr:
 		return a.IP.IsLoopback()

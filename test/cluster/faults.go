@@ -209,10 +209,15 @@ func (s *site) suffer(ctx context.Context, t *traffic, f fault) (string, error) 
 	recovered := time.Since(began) - calm
 	saw := t.take()
 	line := fmt.Sprintf("%s: well %.1fs after", f.name, recovered.Seconds())
-	for _, name := range []string{"/backend", "/guarded", "/kept", "/sold", clientSockets, clientPush, clientWrites} {
-		line += fmt.Sprintf("; %s %s", name, saw[name])
+	return line + told(saw), errors.Join(err, judge(f, saw), s.invariants(ctx, t))
+}
+
+// told is what every client saw, for the line of what happened.
+func told(saw map[string]seen) (text string) {
+	for _, name := range slices.Concat(paths, []string{clientSockets, clientPush, clientWrites}) {
+		text += fmt.Sprintf("; %s %s", name, saw[name])
 	}
-	return line, errors.Join(err, judge(f, saw), s.invariants(ctx, t))
+	return text
 }
 
 // judge compares what clients saw with the stated fallback.

@@ -42,10 +42,7 @@ func (s *site) planned(ctx context.Context, t *traffic, line string, allowed map
 	}
 	pause(ctx, calm)
 	saw := t.take()
-	for _, name := range append(append([]string{}, paths...), clientSockets, clientPush, clientWrites) {
-		line += fmt.Sprintf("; %s %s", name, saw[name])
-	}
-	return line, errors.Join(judge(fault{allowed: allowed}, saw), s.invariants(ctx, t))
+	return line + told(saw), errors.Join(judge(fault{allowed: allowed}, saw), s.invariants(ctx, t))
 }
 
 // rollingAllows: no request is lost. A socket is told to come back, a push may have to be sent again.

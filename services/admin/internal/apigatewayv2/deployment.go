@@ -129,17 +129,12 @@ var errOvertaken = errors.New("the draft changed meanwhile")
 // autoDeploy deploys the present draft on every stage with autoDeploy. done tells that there was one, and then the answer
 // carries a revision.
 func (s *Service) autoDeploy(ctx context.Context, api string) (done bool, err error) {
-	for range deployAttempts {
+	err = draft.Contend(ctx, func() (again bool, err error) {
 		done, err = s.tryAutoDeploy(ctx, api)
-		if !errors.Is(err, errOvertaken) {
-			return done, err
-		}
-	}
-	return false, draft.Busy()
+		return errors.Is(err, errOvertaken), err
+	})
+	return done, err
 }
-
-// deployAttempts is how often a draft is frozen when others keep changing it.
-const deployAttempts = 16
 
 func (s *Service) tryAutoDeploy(ctx context.Context, api string) (bool, error) {
 	var f frozen

@@ -164,14 +164,12 @@ func (s *Store) CreateTree(ctx context.Context, scope Scope, tree *Tree) (int64,
 // the old content or the new, never a mix. fn gets nil when there is no such API. It runs again when somebody else changed
 // the API meanwhile.
 func (s *Store) ReplaceTree(ctx context.Context, scope Scope, api string, fn func(*Tree) error) (int64, error) {
-	for try := range attempts {
-		yield(ctx, try)
-		rev, err := s.tryReplace(ctx, scope, api, fn)
-		if !errors.Is(err, ErrOvertaken) {
-			return rev, err
-		}
-	}
-	return 0, Busy()
+	var rev int64
+	err := Contend(ctx, func() (again bool, err error) {
+		rev, err = s.tryReplace(ctx, scope, api, fn)
+		return errors.Is(err, ErrOvertaken), err
+	})
+	return rev, err
 }
 
 // ErrOvertaken tells that the head moved, or that the id was taken, while a generation was written.

@@ -30,7 +30,7 @@ const (
 // schema is the version of the stored form; a binary refuses a newer one.
 const schema = 1
 
-// attempts is how often a transaction is tried when others keep being faster.
+// attempts is how often something is tried when others keep being faster.
 const attempts = 16
 
 // ErrTooLarge tells that a change does not fit one transaction and must be written as a generation.
@@ -112,32 +112,34 @@ func (s *Store) Read(ctx context.Context, scope Scope, fn func(*Tx) error) error
 // Update runs fn and commits what it wrote, if nothing it read has changed meanwhile; else it runs fn again. It returns the
 // revision of the commit. AWS answers a busy API with the Conflict text that Terraform retries.
 func (s *Store) Update(ctx context.Context, scope Scope, fn func(*Tx) error) (int64, error) {
-	for try := range attempts {
-		yield(ctx, try)
+	var rev int64
+	err := Contend(ctx, func() (again bool, err error) {
 		tx := s.begin(ctx, scope)
-		err := fn(tx)
-		if errors.Is(err, ErrRetry) {
-			continue
+		if err := fn(tx); err != nil {
+			return errors.Is(err, ErrRetry), err
 		}
-		if err != nil {
-			return 0, err
-		}
-		rev, ok, err := tx.commit()
-		if err != nil {
-			return 0, err
-		}
-		if ok {
-			return rev, nil
-		}
+		var ok bool
+		rev, ok, err = tx.commit()
+		return err == nil && !ok, err
+	})
+	if err != nil {
+		return 0, err
 	}
-	return 0, Busy()
+	return rev, nil
 }
 
-// yield lets others finish who change the same: two that try again at once, and only they, can keep each other from it.
-func yield(ctx context.Context, try int) {
-	if try > 0 {
-		run.Pause(ctx, rand.N(time.Duration(try)*2*time.Millisecond))
+// Contend tries again as long as others were faster, and gives up as AWS does. It waits a moment before, so that two who try
+// again at once do not keep each other from it.
+func Contend(ctx context.Context, try func() (again bool, err error)) error {
+	for n := range attempts {
+		if n > 0 {
+			run.Pause(ctx, rand.N(time.Duration(n)*2*time.Millisecond))
+		}
+		if again, err := try(); !again {
+			return err
+		}
 	}
+	return Busy()
 }
 
 // Busy is AWS's answer when an API is changed from too many sides at once.
