@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -254,7 +255,8 @@ func (s *Service) Explain(_ context.Context, r *edgev1.ExplainRequest) (*edgev1.
 	if rec.Account != "" && r.GetAccount() != "" && rec.Account != r.GetAccount() {
 		return &edgev1.ExplainResponse{}, nil
 	}
-	out := &edgev1.ExplainResponse{Found: true, Text: rec.Explain()}
+	// It repeats what the client sent, which need not be UTF-8.
+	out := &edgev1.ExplainResponse{Found: true, Text: strings.ToValidUTF8(rec.Explain(), "\uFFFD")}
 	if cause, ok := rec.Cause(); ok && cause.Code == executionlog.UnknownAPI {
 		out.UnknownApi = rec.API
 	}

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -843,6 +844,16 @@ func TestExplain_ofAnotherAccountIsNotFound(t *testing.T) {
 	}
 	if r, _ := w.edge.Explain(context.Background(), &edgev1.ExplainRequest{RequestId: "none"}); r.GetFound() {
 		t.Error("an unknown id was found")
+	}
+}
+
+// TestExplain_ofWhatIsNotUTF8: what a client sent need not be, and an answer of gRPC must be.
+func TestExplain_ofWhatIsNotUTF8(t *testing.T) {
+	w := start(t, Deps{})
+	publish(w.edge, 1, nil, map[string]*snapshotv1.Deployment{"prod": deployment(nil, method{"/a", "GET", of(mock(""))})})
+	a := w.send("GET /prod/a HTTP/1.1\r\nHost: " + apiHost + "\r\nX-HTTP-Method-Override: caf\xe9\r\n\r\n")
+	if text := w.explainAll(a); !utf8.ValidString(text) || !strings.Contains(text, "caf\uFFFD") {
+		t.Errorf("%q", text)
 	}
 }
 
