@@ -87,7 +87,7 @@ func key(s string) []byte {
 }
 
 func entry(body []byte) *cachev1.Entry {
-	return &cachev1.Entry{Status: 404, Headers: []*cachev1.Header{{Name: "A", Value: "1"}, {Name: "a", Value: "2"}}, Body: body, Traced: true}
+	return &cachev1.Entry{Status: 404, Headers: []*cachev1.Header{{Name: "A", Value: []byte("caf\xe9")}, {Name: "a", Value: []byte("2")}}, Body: body, Traced: true}
 }
 
 func (f *fixture) put(t *testing.T, s *cachev1.Scope, k string, e *cachev1.Entry, ttl int64) bool {
@@ -187,7 +187,7 @@ func TestEntriesRunOut(t *testing.T) {
 func TestLargeEntriesAreNotKept(t *testing.T) {
 	const most = 1_048_576
 	each(t, cache.Config{}, func(t *testing.T, f *fixture) {
-		headers := len("A1a2")
+		headers := len("Acaf\xe9a2")
 		if !f.put(t, scope(nil), "fits", entry(make([]byte, most-headers)), 60) || f.get(t, scope(nil), "fits") == nil {
 			t.Error("the largest entry is not kept")
 		}

@@ -233,6 +233,7 @@ func TestHandshakes(t *testing.T) {
 		{"another verb", "POST / HTTP/1.1\r\n" + rest, `426 {"message":"Upgrade Required"}`},
 		{"another version", "GET / HTTP/1.0\r\n" + rest, `400 {"message":"Bad Request"}`},
 		{"no host", "GET / HTTP/1.1\r\nX: y\r\n\r\n", `400 {"message":"Bad Request"}`},
+		{"a host that is not ASCII", "GET / HTTP/1.1\r\n" + strings.Replace(rest, "Host: h", "Host: caf\xe9", 1), `400 {"message":"Bad Request"}`},
 		{"two hosts", "GET / HTTP/1.1\r\nHost: a\r\n" + rest, `400 {"message":"Bad Request"}`},
 		{"a body", "GET / HTTP/1.1\r\nContent-Length: 3\r\n" + rest, `400 {"message":"Bad Request"}`},
 		{"a folded line", "GET / HTTP/1.1\r\n folded: x\r\n" + rest, `400 {"message":"Bad Request"}`},

@@ -76,26 +76,59 @@ func (p *project) up(ctx context.Context, args ...string) error {
 	return p.healthy(ctx)
 }
 
-// healthy waits until every container of the project that has a health check passes it.
+// healthy waits until Docker says of every container of the project that its health check passes.
 func (p *project) healthy(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
-	defer cancel()
-	for {
+	return until(ctx, func() (waiting []string, err error) {
 		out, err := p.docker(ctx, "ps", "-a", "--filter", "label="+projectLabel+"="+p.name, "--format", `{{.Names}} {{.Status}}`)
-		if err != nil {
-			return err
-		}
-		var waiting []string
 		for line := range strings.Lines(out) {
 			if !strings.Contains(line, "(healthy)") && !strings.Contains(line, "Exited (0)") {
 				waiting = append(waiting, strings.TrimSpace(line))
 			}
 		}
+		return waiting, err
+	})
+}
+
+// ready waits until every container of the project says at its side listener that it is ready: what an operator waits for
+// before the next step, where Docker's word is some seconds old.
+func (p *project) ready(ctx context.Context) error {
+	return until(ctx, func() (waiting []string, err error) {
+		ids, err := p.docker(ctx, "ps", "-aq", "--filter", "label="+projectLabel+"="+p.name)
+		if err != nil {
+			return nil, err
+		}
+		out, err := p.docker(ctx, append([]string{"inspect", "--format", sideListener}, strings.Fields(ids)...)...)
+		for line := range strings.Lines(out) {
+			name, url, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if url == "" {
+				continue // did what it had to
+			}
+			if _, err := get(ctx, url); err != nil {
+				waiting = append(waiting, fmt.Sprintf("%s: %v", name, err))
+			}
+		}
+		return waiting, err
+	})
+}
+
+// sideListener prints of a container where it says whether it is ready; nothing of one that has ended well.
+const sideListener = `{{.Name}} {{if or .State.Running .State.ExitCode}}http://{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}:` +
+	`{{if eq (index .Config.Labels "` + serviceLabel + `") "collector"}}13133{{else}}9090{{end}}/readyz{{end}}`
+
+// until asks what is waited for until that is nothing.
+func until(ctx context.Context, ask func() (waiting []string, err error)) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	for {
+		waiting, err := ask()
+		if err != nil {
+			return err
+		}
 		if len(waiting) == 0 {
 			return nil
 		}
 		if !pause(ctx, askEvery) {
-			return fmt.Errorf("not healthy: %s", strings.Join(waiting, "; "))
+			return fmt.Errorf("not well: %s", strings.Join(waiting, "; "))
 		}
 	}
 }

@@ -134,17 +134,24 @@ func (s *site) connections(ctx context.Context, names []string) (counts []int, e
 	return counts, nil
 }
 
+// sideClient asks side listeners.
+var sideClient = &http.Client{Timeout: 2 * time.Second}
+
+// get asks a side listener for a page; another status than 200 is an error.
 func get(ctx context.Context, url string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := sideClient.Do(req)
 	if err != nil {
 		return "", err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", res.Status, text)
+	}
 	return string(text), err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -24,6 +25,7 @@ type fault struct {
 	name    string
 	strike  func(context.Context) (mend func(context.Context) error, err error)
 	allowed map[string][]string // client → what it may see; "*" is anything
+	certain []string            // clients that see something for certain: else it did not happen
 }
 
 // Clients beside the HTTP paths.
@@ -63,18 +65,21 @@ func stated(service string) map[string][]string {
 	return nil
 }
 
+// certain are the clients of a part that see it go, whatever stands beside it: their connections end in it.
+var certain = map[string][]string{"edge": {clientSockets}, "wsconn": {clientSockets}}
+
 // faults are all of them, in order.
 func (s *site) faults() []fault {
 	var out []fault
 	for _, service := range []string{"edge", "wsconn", "admin", "authz", "metering", "cache", "etcd", "nats"} {
 		out = append(out,
-			fault{"kill -9 of one " + service, s.killing(service, 1), stated(service)},
-			fault{"pause of one " + service, s.pausing(service), stated(service)},
-			fault{"network cut of one " + service, s.cutting(service), stated(service)})
+			fault{"kill -9 of one " + service, s.killing(service, 1), stated(service), certain[service]},
+			fault{"pause of one " + service, s.pausing(service), stated(service), certain[service]},
+			fault{"network cut of one " + service, s.cutting(service), stated(service), certain[service]})
 	}
 	return append(out,
-		fault{"kill -9 of two nats", s.killing("nats", 2), stated("nats")},
-		fault{"kill -9 of the whole control plane", s.killing("admin etcd", 5), stated("admin")})
+		fault{"kill -9 of two nats", s.killing("nats", 2), stated("nats"), []string{"/sold"}},
+		fault{"kill -9 of the whole control plane", s.killing("admin etcd", 5), stated("admin"), []string{clientWrites}})
 }
 
 // victims are the first containers of services; members of etcd and NATS are services of their own.
@@ -153,6 +158,18 @@ type traffic struct {
 	writes  *writes
 }
 
+func startTraffic(ctx context.Context, s *site) *traffic {
+	anew := new(atomic.Int64)
+	return &traffic{startLoad(ctx, s, anew), startSockets(ctx, s, anew), startWrites(ctx, s)}
+}
+
+// spread lets all clients connect again. After a replica died the others have its clients: what happens to it next would
+// happen to nobody.
+func (t *traffic) spread(ctx context.Context) {
+	t.anew.Add(1)
+	pause(ctx, 2*sayEvery) // until all have heard of it
+}
+
 // take is what every client saw since the last take.
 func (t *traffic) take() map[string]seen {
 	out := map[string]seen{clientSockets: t.sockets.says.take(), clientPush: t.sockets.push.take(), clientWrites: t.writes.tally.take()}
@@ -193,6 +210,7 @@ func (t *traffic) peek() map[string]int {
 
 // suffer lets one fault happen and returns the line about it; the error names what broke.
 func (s *site) suffer(ctx context.Context, t *traffic, f fault) (string, error) {
+	t.spread(ctx)
 	if err := t.settled(ctx, recoveryWithin); err != nil {
 		return "", fmt.Errorf("before it: %w", err)
 	}
@@ -205,7 +223,7 @@ func (s *site) suffer(ctx context.Context, t *traffic, f fault) (string, error) 
 	if err := mend(ctx); err != nil {
 		return "", err
 	}
-	err = errors.Join(t.settled(ctx, recoveryWithin), s.healthy(ctx))
+	err = errors.Join(t.settled(ctx, recoveryWithin), s.ready(ctx))
 	recovered := time.Since(began) - calm
 	saw := t.take()
 	line := fmt.Sprintf("%s: well %.1fs after", f.name, recovered.Seconds())
@@ -228,6 +246,11 @@ func judge(f fault, saw map[string]seen) error {
 			if allowed := f.allowed[name]; !slices.Contains(allowed, "*") && !slices.Contains(allowed, outcome) {
 				problems = append(problems, fmt.Errorf("%s saw %d× %s, which is not the stated fallback", name, n, outcome))
 			}
+		}
+	}
+	for _, name := range f.certain {
+		if len(saw[name].failed) == 0 {
+			problems = append(problems, fmt.Errorf("%s saw nothing: it did not happen, or to nobody", name))
 		}
 	}
 	return errors.Join(problems...)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -102,12 +103,14 @@ var paths = []string{"/backend", "/guarded", "/kept", "/sold"}
 // load is steady traffic until its context ends.
 type load struct {
 	site  *site
+	anew  *atomic.Int64
 	http  map[string]*tally
 	ended sync.WaitGroup
 }
 
-func startLoad(ctx context.Context, s *site) *load {
-	l := &load{site: s, http: map[string]*tally{}}
+// startLoad starts the clients; whenever anew counts on they connect again.
+func startLoad(ctx context.Context, s *site, anew *atomic.Int64) *load {
+	l := &load{site: s, anew: anew, http: map[string]*tally{}}
 	for _, path := range paths {
 		t := newTally()
 		l.http[path] = t
@@ -126,11 +129,16 @@ func (l *load) work(ctx context.Context, path string, t *tally, delay time.Durat
 	pause(ctx, delay)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	round := l.anew.Load()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if now := l.anew.Load(); now != round {
+			round = now
+			transport.CloseIdleConnections()
 		}
 		outcome := l.ask(ctx, client, path, t)
 		if ctx.Err() != nil {

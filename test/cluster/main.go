@@ -80,6 +80,9 @@ func run(ctx context.Context, o options) (err error) {
 	if err := s.parts(ctx, o); err != nil {
 		return errors.Join(err, p.complain(context.WithoutCancel(ctx)))
 	}
+	if err := p.healthy(ctx); err != nil {
+		return err
+	}
 	say("cluster: every part passed")
 	return nil
 }
@@ -133,7 +136,7 @@ func (s *site) underLoad(ctx context.Context, o options) error {
 		return err
 	}
 	loaded, stop := context.WithCancel(ctx)
-	t := &traffic{startLoad(loaded, s), startSockets(loaded, s), startWrites(loaded, s)}
+	t := startTraffic(loaded, s)
 	defer func() { stop(); t.ended.Wait(); t.sockets.ended.Wait(); t.writes.ended.Wait() }()
 	var problems []error
 	since := time.Now()
@@ -141,7 +144,7 @@ func (s *site) underLoad(ctx context.Context, o options) error {
 		if line != "" {
 			say("%s", line)
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil { // who interrupts breaks nothing
 			say("BROKEN: %v", err)
 			s.warnings(context.WithoutCancel(ctx), since)
 			problems = append(problems, err)
@@ -175,11 +178,13 @@ func (s *site) rolls(ctx context.Context, o options, t *traffic, report func(str
 		defer clean()
 		for _, b := range binaries {
 			for _, service := range b.order {
-				report(s.roll(ctx, t, service, b))
+				if ctx.Err() == nil {
+					report(s.roll(ctx, t, service, b))
+				}
 			}
 		}
 	}
-	if o.wants("scale") {
+	if ctx.Err() == nil && o.wants("scale") {
 		s.scale(ctx, t, report)
 	}
 }

@@ -112,7 +112,7 @@ func (s *site) quotas(ctx context.Context, say func(string, ...any)) error {
 		if served > quotaLimit {
 			return fmt.Errorf("a quota of %d served %d at %s", quotaLimit, served, f.name)
 		}
-		if err := s.healthy(ctx); err != nil {
+		if err := s.ready(ctx); err != nil {
 			return err
 		}
 	}

@@ -70,7 +70,7 @@ func (s *site) restart(ctx context.Context, container, path string) error {
 			return err
 		}
 	}
-	return s.healthy(ctx)
+	return s.ready(ctx)
 }
 
 // binary is what a service is restarted with.
@@ -121,7 +121,7 @@ func (s *site) replicas(ctx context.Context, edges, nodes int) error {
 	if _, err := s.do(ctx, "up", "-d", "--no-build", "--scale", fmt.Sprint("edge=", edges), "--scale", fmt.Sprint("wsconn=", nodes)); err != nil {
 		return err
 	}
-	return s.healthy(ctx)
+	return s.ready(ctx)
 }
 
 // foundWithin is how long it may take until a new replica has work.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,6 +32,7 @@ func (s *site) socketURL() string {
 // to them.
 type sockets struct {
 	site  *site
+	anew  *atomic.Int64
 	says  *tally // messages and their replies; a close counts as a failure, by its code
 	push  *tally
 	ended sync.WaitGroup
@@ -40,8 +42,9 @@ type sockets struct {
 	wrong []string // pushes to live connections that were answered 410
 }
 
-func startSockets(ctx context.Context, s *site) *sockets {
-	k := &sockets{site: s, says: newTally(), push: newTally(), live: map[string]bool{}}
+// startSockets starts the clients; whenever anew counts on they connect again.
+func startSockets(ctx context.Context, s *site, anew *atomic.Int64) *sockets {
+	k := &sockets{site: s, anew: anew, says: newTally(), push: newTally(), live: map[string]bool{}}
 	for n := range socketClients {
 		k.ended.Go(func() {
 			pause(ctx, time.Duration(n)*sayEvery/socketClients)
@@ -57,7 +60,7 @@ func startSockets(ctx context.Context, s *site) *sockets {
 	return k
 }
 
-// session is one connection: what ended it.
+// session is one connection: what ended it; empty when its client did.
 func (k *sockets) session(ctx context.Context) string {
 	dialer := websocket.Dialer{HandshakeTimeout: clientTimeout}
 	c, res, err := dialer.DialContext(ctx, k.site.socketURL(), nil)
@@ -70,7 +73,7 @@ func (k *sockets) session(ctx context.Context) string {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	id := ""
+	id, round := "", k.anew.Load()
 	defer func() { k.set(id, false) }()
 	for n := 0; ; n++ {
 		_ = c.SetReadDeadline(time.Now().Add(clientTimeout))
@@ -88,7 +91,7 @@ func (k *sockets) session(ctx context.Context) string {
 			k.set(id, true)
 			k.says.saw("")
 		}
-		if !pause(ctx, sayEvery) {
+		if !pause(ctx, sayEvery) || k.anew.Load() != round {
 			return ""
 		}
 	}

@@ -399,9 +399,10 @@ func (x *Entry) GetTraced() bool {
 }
 
 type Header struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Bytes as on the wire, which need not be UTF-8.
+	Value         []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -443,11 +444,11 @@ func (x *Header) GetName() string {
 	return ""
 }
 
-func (x *Header) GetValue() string {
+func (x *Header) GetValue() []byte {
 	if x != nil {
 		return x.Value
 	}
-	return ""
+	return nil
 }
 
 var File_cache_v1_cache_proto protoreflect.FileDescriptor
@@ -485,7 +486,7 @@ const file_cache_v1_cache_proto_rawDesc = "" +
 	"\x06traced\x18\x04 \x01(\bR\x06traced\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value2\x87\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value2\x87\x01\n" +
 	"\x05Cache\x12>\n" +
 	"\x03Get\x12\x1a.limen.cache.v1.GetRequest\x1a\x1b.limen.cache.v1.GetResponse\x12>\n" +
 	"\x03Put\x12\x1a.limen.cache.v1.PutRequest\x1a\x1b.limen.cache.v1.PutResponseB7Z5github.com/limen-gateway/limen/proto/cache/v1;cachev1b\x06proto3"

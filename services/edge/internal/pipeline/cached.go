@@ -217,7 +217,7 @@ func answerWith(x *exchange.Exchange, e *cachev1.Entry) {
 		x.AddResponseHeader(traceHeader, x.Trace.Header)
 	}
 	for _, h := range e.Headers {
-		x.AddResponseHeader(h.Name, h.Value)
+		x.AddResponseHeader(h.Name, exchange.View(h.Value))
 	}
 }
 
@@ -242,7 +242,7 @@ func (l *lookup) entry() *cachev1.Entry {
 			e.Traced = true // the gateway's own, for this request
 			continue
 		}
-		e.Headers = append(e.Headers, &cachev1.Header{Name: strings.Clone(h.Name), Value: strings.Clone(h.Value)})
+		e.Headers = append(e.Headers, &cachev1.Header{Name: strings.Clone(h.Name), Value: []byte(h.Value)})
 	}
 	return e
 }

@@ -32,7 +32,7 @@ func newCache(client cachev1.CacheClient) *Cache {
 
 // hit makes a phase that finds its answer, of which so many milliseconds are left, and a request for it.
 func hit(left int64) (exchange.Phase, *exchange.Exchange) {
-	entry := &cachev1.Entry{Status: 200, Body: make([]byte, 1024), Traced: true, Headers: []*cachev1.Header{{Name: "Content-Type", Value: "application/json"}}}
+	entry := &cachev1.Entry{Status: 200, Body: make([]byte, 1024), Traced: true, Headers: []*cachev1.Header{{Name: "Content-Type", Value: []byte("application/json")}}}
 	key := &exchange.CacheKey{Namespace: "abc123", Verb: true, Parameters: []exchange.CacheParameter{{Place: exchange.PlaceQuery, Name: "q"}, {Place: exchange.PlaceHeader, Name: "X-Tenant"}}}
 	in := &exchange.Integration{Type: exchange.HTTPProxy, Timeout: time.Second, CacheKey: key}
 	x := exchange.New()

@@ -30,7 +30,7 @@ func readHead(r *bufio.Reader) (c *edgev1.Connect, status int) {
 		return nil, http.StatusBadRequest
 	case len(target) > maxTarget:
 		return nil, http.StatusRequestURITooLong
-	case strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }):
+	case !isVisible(target) || strings.Contains(target, "#"):
 		return nil, http.StatusBadRequest
 	case method != http.MethodGet:
 		return nil, http.StatusUpgradeRequired
@@ -67,7 +67,7 @@ func check(c *edgev1.Connect) (status int) {
 			return http.StatusBadRequest
 		}
 	}
-	if c.Host == "" {
+	if c.Host == "" || !isVisible(c.Host) {
 		return http.StatusBadRequest
 	}
 	return 0
@@ -88,6 +88,11 @@ func readLine(r *bufio.Reader, limit int) (line string, status int) {
 }
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+// isVisible tells whether a text is of visible ASCII characters alone.
+func isVisible(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
 
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
