@@ -78,7 +78,7 @@ func (s *site) faults() []fault {
 			fault{"network cut of one " + service, s.cutting(service), stated(service), certain[service]})
 	}
 	return append(out,
-		fault{"kill -9 of two nats", s.killing("nats", 2), stated("nats"), []string{"/sold"}},
+		fault{"kill -9 of two nats", s.killing("nats", 2), stated("nats"), nil},
 		fault{"kill -9 of the whole control plane", s.killing("admin etcd", 5), stated("admin"), []string{clientWrites}})
 }
 

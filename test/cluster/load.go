@@ -93,8 +93,9 @@ func (s seen) String() string {
 const (
 	// clientTimeout is how patient the clients are.
 	clientTimeout = 5 * time.Second
-	workers       = 4
-	every         = 100 * time.Millisecond // of each worker
+	// Of each path. On two cores all clients together, with what they cause, leave room for what happens meanwhile.
+	workers = 2
+	every   = 100 * time.Millisecond // of each worker
 )
 
 // paths are what HTTP clients ask for.

@@ -19,7 +19,7 @@ import (
 
 const (
 	socketClients = 20
-	sayEvery      = 500 * time.Millisecond
+	sayEvery      = time.Second
 	pushEvery     = 100 * time.Millisecond
 )
 
