@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,8 +56,10 @@ func (f face) serve(ctx context.Context) error {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(f.secure != nil)
 	protocols.SetUnencryptedHTTP2(f.secure == nil)
+	unused := &unused{connections: map[net.Conn]struct{}{}}
 	door := &door{Handler: timely(f.handler, cmp.Or(f.body, bodyTimeout))}
-	server := &http.Server{Handler: door, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: cmp.Or(f.idle, idleTimeout), Protocols: protocols}
+	server := &http.Server{Handler: door, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: cmp.Or(f.idle, idleTimeout), Protocols: protocols,
+		ConnState: unused.changed}
 	if f.secure != nil {
 		l = tls.NewListener(l, f.secure)
 	}
@@ -75,13 +78,52 @@ func (f face) serve(ctx context.Context) error {
 		return err
 	case <-grace.C:
 	}
+	_ = l.Close()
+	<-result
+	unused.wait(f.grace)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {
 		_ = server.Close() // requests that do not end are cut
 	}
-	<-result
 	return nil
+}
+
+// unused are the connections of a server that no request has come over yet. Clients dial ahead (net/http's transport does
+// when another connection becomes free before the new one is there) and use what they have within their idle time. Shutdown
+// would read such a request and drop it, and its client could not know that it was not carried out.
+type unused struct {
+	mu          sync.Mutex
+	connections map[net.Conn]struct{}
+}
+
+// changed is a hook for http.Server.
+func (u *unused) changed(c net.Conn, s http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if s == http.StateNew {
+		u.connections[c] = struct{}{}
+	} else {
+		delete(u.connections, c)
+	}
+}
+
+func (u *unused) none() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.connections) == 0
+}
+
+// wait waits until there are none, at most so long. It looks twice: the hook hears of a request a moment before Shutdown is past
+// dropping it.
+func (u *unused) wait(most time.Duration) {
+	const every = 20 * time.Millisecond
+	end := time.Now().Add(most)
+	for clear := 0; clear < 2 && time.Now().Before(end); time.Sleep(every) {
+		if clear++; !u.none() {
+			clear = 0
+		}
+	}
 }
 
 // keep runs the face, if it has an address, and returns the context of what stands behind it: that ends after the last answer.

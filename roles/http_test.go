@@ -46,8 +46,8 @@ func TestAFaceWaits(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// startFace answers at the address that it returns.
-func startFace(t *testing.T, f face) string {
+// startFace answers at the address that it returns, until it is told to end.
+func startFace(t *testing.T, f face) (address string, end func()) {
 	t.Helper()
 	f.setting, f.address, f.open = "listen", proxytest.FreeAddress(t), make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -60,7 +60,7 @@ func startFace(t *testing.T, f face) string {
 		}
 	})
 	<-f.open
-	return f.address
+	return f.address, cancel
 }
 
 // say sends text on a new connection.
@@ -77,16 +77,41 @@ func say(t *testing.T, address, text string) net.Conn {
 }
 
 func TestAFaceClosesIdleConnections(t *testing.T) {
-	address := startFace(t, face{handler: http.NotFoundHandler(), idle: 50 * time.Millisecond})
+	address, _ := startFace(t, face{handler: http.NotFoundHandler(), idle: 50 * time.Millisecond})
 	if _, err := io.ReadAll(say(t, address, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAFaceAnswersWhoDialedAhead: a request over a connection that was there before the face took no more is not dropped.
+func TestAFaceAnswersWhoDialedAhead(t *testing.T) {
+	address, end := startFace(t, face{handler: http.NotFoundHandler(), grace: 500 * time.Millisecond})
+	ahead := say(t, address, "")
+	if _, err := io.ReadAll(say(t, address, "GET / HTTP/1.0\r\nHost: h\r\n\r\n")); err != nil { // dialed after it, so that one was taken
+		t.Fatal(err)
+	}
+	end()
+	for taken := true; taken; {
+		c, err := net.Dial("tcp", address)
+		if taken = err == nil; taken {
+			_ = c.Close()
+		}
+	}
+	_, _ = io.WriteString(ahead, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(ahead), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusNotFound || !res.Close {
+		t.Errorf("status %d, close %t", res.StatusCode, res.Close)
 	}
 }
 
 // TestAFaceWaitsForNoBody longer than its limit. That cuts neither an answer that takes longer nor a stream of gRPC.
 func TestAFaceWaitsForNoBody(t *testing.T) {
 	begun, late := make(chan struct{}), make(chan struct{})
-	address := startFace(t, face{body: 100 * time.Millisecond, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	address, _ := startFace(t, face{body: 100 * time.Millisecond, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/stream" {
 			begun <- struct{}{}
 		}

@@ -43,7 +43,7 @@ func newProject(root string) (*project, error) {
 	// Ports that the machine chooses; a fixed one would stand in the way of another cluster.
 	p.env = append(os.Environ(), "LIMEN_BUILD_TARGET=prebuilt", "LIMEN_IMAGE="+p.name+":test", "COMPOSE_IGNORE_ORPHANS=1",
 		"LIMEN_PUBLISH_CONTROL=127.0.0.1:", "LIMEN_PUBLISH_DATA=127.0.0.1:", "LIMEN_PUBLISH_DATA_TLS=127.0.0.1:", "LIMEN_QUOTA_FALLBACK=deny",
-		"LIMEN_HEALTH_INTERVAL=1m") // the tool asks the nodes itself
+		"LIMEN_HEALTH_INTERVAL=20s") // once it runs, the tool asks the nodes themselves
 	return p, nil
 }
 

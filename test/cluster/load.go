@@ -187,7 +187,7 @@ func transportError(err error) string {
 		return "reset"
 	case strings.Contains(text, "refused"):
 		return "refused"
-	case strings.Contains(text, "EOF"):
+	case strings.Contains(text, "EOF"), strings.Contains(text, "closed network connection"): // the transport closed what broke
 		return "cut off"
 	}
 	return text
