@@ -38,7 +38,9 @@ func (p *Pool) Invoke(ctx context.Context, c *Call, deliver func(Answer)) {
 			return
 		}
 		if isNew {
-			if failed := p.initialise(ctx, pr, c.RequestID); failed != nil {
+			failed := p.initialise(ctx, pr, c.RequestID)
+			p.initialised(c.Version)
+			if failed != nil {
 				pr.kill()
 				deliver(Answer{Payload: failed, Failed: true, Log: pr.out.end("")})
 				return

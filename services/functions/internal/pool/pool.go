@@ -25,8 +25,14 @@ var (
 	ErrRetired = errors.New("the function was declared anew")
 )
 
-// settleWait is how long a caller waits for a process that has just answered before it starts another one.
-const settleWait = 10 * time.Millisecond
+// How long a caller waits for a process of somebody else before it starts another one.
+const (
+	// settleWait is for one that has just answered.
+	settleWait = 10 * time.Millisecond
+	// initialiseWait is for one that initialises. Callers that come all at once to a host without processes would else start
+	// as many, which on few cores keep each other from being the first that is ready.
+	initialiseWait = 250 * time.Millisecond
+)
 
 // Shared is what all pools of a host have in common.
 type Shared struct {
@@ -46,15 +52,18 @@ type Pool struct {
 	group       *sync.WaitGroup
 	region      string
 	initTimeout time.Duration
+	// initialiseWait is as the constant says; tests wait longer.
+	initialiseWait time.Duration
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced when anything below changes
 	slots     int           // taken
 	processes map[*process]struct{}
 	starting  int
-	idle      []*process     // asked for work; the last one is the warmest
-	settling  map[string]int // by version: answered, but not asked yet
-	retired   bool
+	idle      []*process // asked for work; the last one is the warmest
+	// By version: not asked yet since they were started, and since they answered.
+	initialising, settling map[string]int
+	retired                bool
 }
 
 // New checks a function and makes its pool, without any process.
@@ -68,8 +77,8 @@ func New(f Function, s Shared) (*Pool, error) {
 		region = s.Region
 	}
 	return &Pool{
-		function: f, log: s.Log, starter: s.Starter, group: s.Group, region: region, initTimeout: s.InitTimeout,
-		changed: make(chan struct{}), processes: map[*process]struct{}{}, settling: map[string]int{},
+		function: f, log: s.Log, starter: s.Starter, group: s.Group, region: region, initTimeout: s.InitTimeout, initialiseWait: initialiseWait,
+		changed: make(chan struct{}), processes: map[*process]struct{}{}, initialising: map[string]int{}, settling: map[string]int{},
 	}, nil
 }
 
@@ -118,7 +127,7 @@ func (p *Pool) broadcast() {
 
 // obtain finds an idle process of a version or starts one; the caller holds a slot. New processes must still initialise.
 func (p *Pool) obtain(ctx context.Context, version string, code Code) (pr *process, isNew bool, err error) {
-	waited := false
+	began := time.Now()
 	for {
 		p.mu.Lock()
 		if pr := p.takeIdle(version, code.Command); pr != nil {
@@ -127,8 +136,10 @@ func (p *Pool) obtain(ctx context.Context, version string, code Code) (pr *proce
 		}
 		changed := p.changed
 		room := len(p.processes)+p.starting < p.function.ReservedConcurrency
-		if room && (waited || p.settling[version] == 0) {
+		wait := p.patience(version) - time.Since(began)
+		if room && wait <= 0 {
 			p.starting++
+			p.initialising[version]++
 			p.mu.Unlock()
 			pr, err := p.launch(version, code)
 			return pr, true, err
@@ -137,17 +148,27 @@ func (p *Pool) obtain(ctx context.Context, version string, code Code) (pr *proce
 			p.evict()
 		}
 		p.mu.Unlock()
-		timer := time.NewTimer(settleWait)
+		timer := time.NewTimer(max(wait, settleWait))
 		select {
 		case <-changed:
 		case <-timer.C:
-			waited = true
 		case <-ctx.Done():
 			timer.Stop()
 			return nil, false, ctx.Err()
 		}
 		timer.Stop()
 	}
+}
+
+// patience is how long a process of a version may still be expected of somebody else. Called with the lock held.
+func (p *Pool) patience(version string) time.Duration {
+	switch {
+	case p.settling[version] > 0:
+		return settleWait
+	case p.initialising[version] > 0:
+		return p.initialiseWait
+	}
+	return 0
 }
 
 // takeIdle takes the warmest idle process of a version. Those whose program has changed are ended on the way. Called with
@@ -183,6 +204,7 @@ func (p *Pool) launch(version string, code Code) (*process, error) {
 	p.starting--
 	defer p.broadcast()
 	if err != nil {
+		p.initialising[version]--
 		return nil, err
 	}
 	select {
@@ -202,6 +224,14 @@ func (p *Pool) remove(pr *process) {
 	if i := slices.Index(p.idle, pr); i >= 0 {
 		p.idle = slices.Delete(p.idle, i, i+1)
 	}
+	p.broadcast()
+}
+
+// initialised notes that a process has asked for work, or never will.
+func (p *Pool) initialised(version string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.initialising[version]--
 	p.broadcast()
 }
 
