@@ -132,13 +132,11 @@ check: ## generate and compare, format, vet, lint, layout and rows; changes noth
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted; run make fmt:"; echo "$$files"; exit 1; }
 	@$(MAKE) --no-print-directory vet lint layout rows
 
-# Signals to programs in containers need root.
-DOCKER = $(shell test "$$(id -u)" = 0 && docker info >/dev/null 2>&1 && { docker compose version || docker-compose version; } >/dev/null 2>&1 && echo yes)
 .PHONY: ci
 ci: ## what CI runs, each step with its seconds
-	@$(if $(DOCKER),,echo "ci: there is no Docker with compose here, or no root: the cluster is NOT tried")
+	@echo "ci: make cluster is NOT run here yet: it has not passed three times in a row"
 	@$(if $(wildcard $(CASES)),,echo "ci: there are no cases at $(CASES): conformance is NOT tried")
-	@for step in demo test check $(if $(wildcard $(CASES)),conformance) $(if $(DOCKER),cluster); do \
+	@for step in demo test check $(if $(wildcard $(CASES)),conformance); do \
 		start=$$SECONDS; $(MAKE) --no-print-directory $$step; echo "ci: $$step took $$((SECONDS - start)) s"; done
 
 .PHONY: gen

@@ -67,9 +67,10 @@ func (s *site) served(ctx context.Context, service string, replicas int, within 
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	since := time.Now().Format(time.RFC3339Nano) // all that was written before may take longer to read than there is time
 	for _, name := range names {
 		for {
-			logs, err := exec.CommandContext(ctx, "docker", "logs", name).CombinedOutput()
+			logs, err := exec.CommandContext(ctx, "docker", "logs", "--since", since, name).CombinedOutput()
 			if err == nil && bytes.Contains(logs, []byte(`"api_id":"`+s.rest+`"`)) {
 				break
 			}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "", "run only the parts and faults whose names contain one of these, with commas between")
+	only := flag.String("only", "", "run only the parts, faults and rolls whose names contain one of these, with commas between")
 	keep := flag.Bool("keep", false, "leave the cluster running")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -169,7 +170,8 @@ func (s *site) underLoad(ctx context.Context, o options) error {
 
 // rolls restarts every service in turn, with the binary of the commit before and back to this one's, then scales.
 func (s *site) rolls(ctx context.Context, o options, t *traffic, report func(string, error)) {
-	if o.wants("roll") {
+	wanted := func(service string) bool { return o.wants("roll of " + service) }
+	if slices.ContainsFunc(rolled, wanted) {
 		binaries, clean, err := s.binaries(ctx)
 		if err != nil {
 			report("", err)
@@ -178,7 +180,7 @@ func (s *site) rolls(ctx context.Context, o options, t *traffic, report func(str
 		defer clean()
 		for _, b := range binaries {
 			for _, service := range b.order {
-				if ctx.Err() == nil {
+				if ctx.Err() == nil && wanted(service) {
 					report(s.roll(ctx, t, service, b))
 				}
 			}
