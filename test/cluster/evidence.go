@@ -67,10 +67,11 @@ func (s *site) served(ctx context.Context, service string, replicas int, within 
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	since := time.Now().Format(time.RFC3339Nano) // all that was written before may take longer to read than there is time
+	// Docker reads a whole log to find a moment in it, which may take longer than there is time, but its end from the end.
+	since := time.Now().Format(time.RFC3339Nano)
 	for _, name := range names {
 		for {
-			logs, err := exec.CommandContext(ctx, "docker", "logs", "--since", since, name).CombinedOutput()
+			logs, err := exec.CommandContext(ctx, "docker", "logs", "--tail", "500", "--since", since, name).CombinedOutput()
 			if err == nil && bytes.Contains(logs, []byte(`"api_id":"`+s.rest+`"`)) {
 				break
 			}
