@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/limen-gateway/limen/platform/run"
 )
 
 // face is an HTTP listener of a role.
@@ -80,9 +82,9 @@ func (f face) serve(ctx context.Context) error {
 	}
 	_ = l.Close()
 	<-result
-	unused.wait(f.grace)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 	defer cancel()
+	unused.wait(stop, f.grace)
 	if err := server.Shutdown(stop); err != nil {
 		_ = server.Close() // requests that do not end are cut
 	}
@@ -114,15 +116,17 @@ func (u *unused) none() bool {
 	return len(u.connections) == 0
 }
 
-// wait waits until there are none, at most so long. It looks twice: the hook hears of a request a moment before Shutdown is past
-// dropping it.
-func (u *unused) wait(most time.Duration) {
-	const every = 20 * time.Millisecond
-	end := time.Now().Add(most)
-	for clear := 0; clear < 2 && time.Now().Before(end); time.Sleep(every) {
-		if clear++; !u.none() {
-			clear = 0
+// wait waits until there are none, at most so long: who says nothing on one must not hold up the end. It looks twice, since the
+// hook hears of a request a moment before net/http is past dropping it.
+func (u *unused) wait(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for before := false; run.Pause(ctx, 20*time.Millisecond); {
+		now := u.none()
+		if before && now {
+			return
 		}
+		before = now
 	}
 }
 

@@ -85,7 +85,7 @@ func TestAFaceClosesIdleConnections(t *testing.T) {
 
 // TestAFaceAnswersWhoDialedAhead: a request over a connection that was there before the face took no more is not dropped.
 func TestAFaceAnswersWhoDialedAhead(t *testing.T) {
-	address, end := startFace(t, face{handler: http.NotFoundHandler(), grace: 500 * time.Millisecond})
+	address, end := startFace(t, face{handler: http.NotFoundHandler(), grace: 500 * time.Millisecond, drain: 10 * time.Second})
 	ahead := say(t, address, "")
 	if _, err := io.ReadAll(say(t, address, "GET / HTTP/1.0\r\nHost: h\r\n\r\n")); err != nil { // dialed after it, so that one was taken
 		t.Fatal(err)

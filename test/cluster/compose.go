@@ -69,6 +69,11 @@ func (p *project) docker(ctx context.Context, args ...string) (string, error) {
 	return p.run(ctx, "docker", args...)
 }
 
+// ps lists containers of the project.
+func (p *project) ps(ctx context.Context, args ...string) (string, error) {
+	return p.docker(ctx, append([]string{"ps", "--filter", "label=" + projectLabel + "=" + p.name}, args...)...)
+}
+
 // up builds the image, starts the cluster and waits until its entry is ready.
 func (p *project) up(ctx context.Context, args ...string) error {
 	if _, err := p.do(ctx, append([]string{"up", "-d", "--build"}, args...)...); err != nil {
@@ -80,7 +85,7 @@ func (p *project) up(ctx context.Context, args ...string) error {
 // healthy waits until Docker says of every container of the project that its health check passes.
 func (p *project) healthy(ctx context.Context) error {
 	return until(ctx, func() (waiting []string, err error) {
-		out, err := p.docker(ctx, "ps", "-a", "--filter", "label="+projectLabel+"="+p.name, "--format", `{{.Names}} {{.Status}}`)
+		out, err := p.ps(ctx, "-a", "--format", `{{.Names}} {{.Status}}`)
 		for line := range strings.Lines(out) {
 			if !strings.Contains(line, "(healthy)") && !strings.Contains(line, "Exited (0)") {
 				waiting = append(waiting, strings.TrimSpace(line))
@@ -94,7 +99,7 @@ func (p *project) healthy(ctx context.Context) error {
 // before the next step, where Docker's word is some seconds old.
 func (p *project) ready(ctx context.Context) error {
 	return until(ctx, func() (waiting []string, err error) {
-		ids, err := p.docker(ctx, "ps", "-aq", "--filter", "label="+projectLabel+"="+p.name)
+		ids, err := p.ps(ctx, "-aq")
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +141,7 @@ func until(ctx context.Context, ask func() (waiting []string, err error)) error 
 
 // containers are those of a service that run, in the order of their names.
 func (p *project) containers(ctx context.Context, service string) ([]string, error) {
-	out, err := p.docker(ctx, "ps", "--filter", "label="+projectLabel+"="+p.name, "--filter", "label="+serviceLabel+"="+service, "--format", "{{.Names}}")
+	out, err := p.ps(ctx, "--filter", "label="+serviceLabel+"="+service, "--format", "{{.Names}}")
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 
 // complain shows what the parts that are not well wrote last.
 func (p *project) complain(ctx context.Context) error {
-	out, err := p.docker(ctx, "ps", "-a", "--filter", "label="+projectLabel+"="+p.name, "--format", `{{.Names}} {{.Status}}`)
+	out, err := p.ps(ctx, "-a", "--format", `{{.Names}} {{.Status}}`)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ const lastWarnings = 4
 
 // warnings shows what containers warned of since a moment.
 func (p *project) warnings(ctx context.Context, since time.Time) {
-	out, err := p.docker(ctx, "ps", "-a", "--filter", "label="+projectLabel+"="+p.name, "--format", "{{.Names}}")
+	out, err := p.ps(ctx, "-a", "--format", "{{.Names}}")
 	if err != nil {
 		return
 	}
@@ -166,7 +166,7 @@ func (s *site) secrets(ctx context.Context, _ options) error {
 	if err := s.plant(ctx, planted); err != nil {
 		return err
 	}
-	out, err := s.docker(ctx, "ps", "--filter", "label="+projectLabel+"="+s.name, "--format", "{{.Names}}")
+	out, err := s.ps(ctx, "--format", "{{.Names}}")
 	if err != nil {
 		return err
 	}

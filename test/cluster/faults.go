@@ -263,9 +263,7 @@ func (s *site) invariants(ctx context.Context, t *traffic) error {
 	if err != nil {
 		problems = append(problems, err)
 	}
-	if len(lost) > 0 {
-		problems = append(problems, fmt.Errorf("%d acknowledged writes are lost: %v", len(lost), lost))
-	}
+	problems = append(problems, notLost(lost))
 	if wrong := t.sockets.wronged(); len(wrong) > 0 {
 		problems = append(problems, fmt.Errorf("live connections were answered 410: %v", wrong))
 	}

@@ -78,11 +78,12 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer s.backend.Close()
 	say("the cluster %s is up: control plane %s, data plane %s", p.name, s.target.Control, s.target.Data)
-	if err := s.parts(ctx, o); err != nil {
-		return errors.Join(err, p.complain(context.WithoutCancel(ctx)))
+	err = s.parts(ctx, o)
+	if err == nil {
+		err = p.healthy(ctx)
 	}
-	if err := p.healthy(ctx); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, p.complain(context.WithoutCancel(ctx)))
 	}
 	say("cluster: every part passed")
 	return nil
@@ -162,9 +163,8 @@ func (s *site) underLoad(ctx context.Context, o options) error {
 		}
 	}
 	s.rolls(ctx, o, t, report)
-	if lost, acked, err := t.writes.lost(ctx); err == nil {
-		say("%d acknowledged writes, %d lost", acked, len(lost))
-	}
+	lost, acked, err := t.writes.lost(ctx)
+	report(fmt.Sprintf("%d acknowledged writes, %d lost", acked, len(lost)), errors.Join(err, notLost(lost)))
 	return errors.Join(append(problems, ctx.Err())...)
 }
 

@@ -67,3 +67,11 @@ func (w *writes) lost(ctx context.Context) (lost []string, acked int, err error)
 	}
 	return lost, len(ids), nil
 }
+
+// notLost is the error about acknowledged writes that are lost; nil when none is.
+func notLost(lost []string) error {
+	if len(lost) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d acknowledged writes are lost: %v", len(lost), lost)
+}

@@ -9,7 +9,7 @@ import (
 )
 
 // TestEnginesAreProven: of the cases in testdata/engines those named right pass, and those named for what is wrong with them
-// fail.
+// fail. They are the project's own, most of them wrong on purpose.
 func TestEnginesAreProven(t *testing.T) {
 	root, err := harness.Root()
 	if err != nil {
